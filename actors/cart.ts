@@ -1,0 +1,135 @@
+/**
+ * The cart actor. (Types first; decisions follow.)
+ */
+import type { KeyRef } from '../runtime/actor.ts';
+import type { Destination } from '../workers/quote.ts';
+
+/** What the edge knows of a product when it sends a command: the actor decides from this, never from a catalogue. */
+export interface ProductTerms {
+  readonly sku: string;
+  readonly maxPerOrder: number | null;
+  readonly holdAt: 'cart' | 'checkout';
+  readonly holdTtlMs: number;
+}
+
+/** Personal data, encrypted under the subject's key at the edge; opaque to actors. */
+export interface SealedContact {
+  readonly subject: string;
+  readonly bytes: Uint8Array;
+}
+
+export interface CheckoutRequest {
+  readonly contact: SealedContact;
+  /** The part of the address that pricing needs. */
+  readonly destination: Destination;
+  readonly expectedTotal: { readonly amount: number; readonly currency: string };
+  readonly paymentToken: string;
+}
+
+/** `ifMatch`: the version that the caller expects, or undefined. `line` is a line's id or a sku. */
+export type CartCommand =
+  | {
+      readonly kind: 'create';
+      readonly currency: string;
+      readonly destination: Destination | null;
+    }
+  | { readonly kind: 'get' }
+  | { readonly kind: 'add_line'; readonly product: ProductTerms; readonly quantity: number; readonly ifMatch?: number | undefined }
+  | {
+      readonly kind: 'set_quantity';
+      readonly line: string;
+      readonly quantity: number;
+      readonly ifMatch?: number | undefined;
+    }
+  | { readonly kind: 'remove_line'; readonly line: string; readonly ifMatch?: number | undefined }
+  | { readonly kind: 'apply_coupon'; readonly code: string; readonly ifMatch?: number | undefined }
+  | { readonly kind: 'remove_coupon'; readonly code: string; readonly ifMatch?: number | undefined }
+  | { readonly kind: 'set_destination'; readonly destination: Destination; readonly ifMatch?: number | undefined }
+  | { readonly kind: 'set_shipping'; readonly method: string; readonly ifMatch?: number | undefined }
+  | { readonly kind: 'checkout'; readonly request: CheckoutRequest; readonly ifMatch?: number | undefined }
+  /** From the sku actor: the hold's lifetime ended. */
+  | { readonly kind: 'hold_expired'; readonly holdId: string }
+  /** From the order actor, once its saga has an outcome for the buyer. */
+  | { readonly kind: 'checkout_result'; readonly orderId: string; readonly result: CheckoutResult };
+
+/** `order` is the order's public document without personal data (see `OrderDoc` in `order.ts`). */
+export type CheckoutResult =
+  | { readonly outcome: 'confirmed'; readonly order: unknown }
+  | {
+      readonly outcome: 'failed';
+      readonly code: CheckoutFailure;
+      /** For `out_of_stock` and `hold_expired`: the skus concerned. For `payment_declined`: the provider's code. */
+      readonly skus?: readonly string[];
+      readonly declineCode?: string;
+      /** What became of the cart's own holds that the order had adopted: still the cart's, until `expiresAt`, or gone (null). */
+      readonly returned: readonly { readonly holdId: string; readonly expiresAt: number | null }[];
+    };
+export type CheckoutFailure = 'price_changed' | 'out_of_stock' | 'hold_expired' | 'payment_declined' | 'price_unavailable' | 'order_failed';
+
+export interface CartLine {
+  readonly id: string;
+  readonly sku: string;
+  quantity: number;
+  /** The terms of the last add, so that a later change of quantity needs no catalogue. `holdTtlMs` null: held at checkout. */
+  maxPerOrder: number | null;
+  holdTtlMs: number | null;
+  /** null: nothing held at the cart. */
+  hold: CartHold | null;
+}
+export interface CartHold {
+  readonly id: string;
+  rev: number;
+  readonly expiresAt: number;
+  expired: boolean;
+}
+
+export interface CartState {
+  readonly id: string;
+  status: 'absent' | 'open' | 'checking_out' | 'checked_out' | 'merged' | 'expired';
+  currency: string;
+  destination: Destination | null;
+  lines: CartLine[];
+  coupons: string[];
+  shippingMethod: string | null;
+  orderId: string | null;
+  createdAt: number;
+  updatedAt: number;
+  expiresAt: number;
+  /** The checkout under way (state `checking_out`); its key decides who may wait for it. */
+  checkout: { readonly orderId: string; readonly key: KeyRef } | null;
+}
+
+/** Refusals of the cart; the edge's problem table gives each its status. */
+export type CartRefusal =
+  | 'not_found'
+  | 'version_mismatch'
+  | 'line_unknown'
+  | 'ambiguous_line'
+  | 'limit_reached'
+  | 'out_of_stock'
+  | 'hold_cooldown'
+  | 'coupon_limit'
+  | 'cart_full'
+  | 'cart_empty'
+  | 'cart_closed'
+  | 'checkout_in_progress'
+  | 'cart_checked_out'
+  | 'idempotency_key_reused'
+  | CheckoutFailure;
+
+export type CartReply =
+  /** The cart as it now is; `created` for `create`. The responder prices and renders it. */
+  | { readonly ok: true; readonly kind: 'cart'; readonly created?: true }
+  /** A confirmed checkout; `order` as in `CheckoutResult`. */
+  | { readonly ok: true; readonly kind: 'order'; readonly order: unknown }
+  | {
+      readonly ok: false;
+      readonly code: CartRefusal;
+      readonly detail?: string;
+      readonly orderId?: string;
+      readonly skus?: readonly string[];
+      readonly declineCode?: string;
+      readonly retryAfterMs?: number;
+      /** The command was a checkout: some refusals of it are recorded under its key. */
+      readonly checkout?: true;
+    };

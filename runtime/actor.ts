@@ -1,0 +1,134 @@
+/**
+ * What an actor type is: a value with pure functions, no base class. The runtime owns mailbox, journal, gate, timers and
+ * effects; an actor type only says what a command means (`decide`) and what an event changes (`apply`).
+ *
+ * State may be changed in place by `apply` (a batch that fails evicts the actor, nothing is rolled back); `decide` must
+ * not change it.
+ */
+
+export interface ActorRef {
+  readonly type: string;
+  readonly id: string;
+}
+
+/** An idempotency key of a caller: `hash` names it (22 characters), `fingerprint` identifies the request it came with. */
+export interface KeyRef {
+  readonly hash: string;
+  readonly fingerprint: string;
+}
+
+export interface DecideContext {
+  /** Milliseconds since the epoch by the database's clock; never goes backwards for one actor. */
+  readonly now: number;
+  /** Sequence of the actor's last decided event (0: none yet). The first event of this decision gets `seq + 1`. */
+  readonly seq: number;
+  /** The key this command came with, if any. */
+  readonly key: KeyRef | undefined;
+  /** A new id, `<prefix>_<uuid v7>`. */
+  newId(prefix: string): string;
+}
+
+/**
+ * Something outside the actor that must happen because of its state. Effects are a function of the state
+ * (`ActorType.pending`): the runtime issues each pending id after the events it rests on are committed, again after a
+ * crash or a time-out under the same id, until the outcome has come back and an event made it pending no longer.
+ * - `send`: a command to another actor; its reply is the outcome.
+ * - `call`: a handler of the composition root (a payment, a price); its result is the outcome.
+ */
+export type Effect =
+  | { readonly id: string; readonly kind: 'send'; readonly to: ActorRef; readonly command: unknown }
+  | { readonly id: string; readonly kind: 'call'; readonly handler: string; readonly input: unknown };
+
+/** Commands that the runtime itself sends to an actor. */
+export type RuntimeCommand =
+  | { readonly kind: '$wake' }
+  | { readonly kind: '$outcome'; readonly effectId: string; readonly outcome: unknown };
+
+export interface OutboxAdd {
+  /** Unique for ever; a second add of the same id is ignored. */
+  readonly id: string;
+  readonly job: string;
+  /** Ids only, never personal data. */
+  readonly doc: Readonly<Record<string, unknown>>;
+}
+
+/** A row of the read side; written only over a lower version of the same key. `doc: null` deletes the row. */
+export interface Projection {
+  readonly table: string;
+  readonly key: string;
+  readonly version: number;
+  readonly doc: Readonly<Record<string, unknown>> | null;
+}
+
+export interface Settlement<Reply> {
+  /** Callers parked under this token get the reply. */
+  readonly token: string;
+  /** Where given, the answer is recorded under this key in the same append, whether or not a caller still waits. */
+  readonly key?: KeyRef | undefined;
+  readonly reply: Reply;
+}
+
+/**
+ * What a command comes to. Exactly one of `reply`, `park` and `defer` is given for a caller's command; commands of the
+ * runtime need none.
+ * - `reply`: the answer, sent when `events` (and all before them) are committed.
+ * - `park`: the caller waits under this token until a later decision settles it. Parked callers are memory only.
+ * - `defer`: nothing is decided yet; the command is decided again after the actor's next decision with events. No events may be given.
+ */
+export interface Decision<Event, Reply> {
+  readonly events?: readonly Event[];
+  readonly reply?: Reply;
+  readonly park?: string;
+  readonly defer?: true;
+  readonly settle?: readonly Settlement<Reply>[];
+  readonly outboxAdd?: readonly OutboxAdd[];
+  readonly outboxClose?: readonly string[];
+}
+
+export interface ActorType<State, Command, Event, Reply> {
+  readonly type: string;
+  /** Version written with each event; `apply` reads this and every earlier one. */
+  readonly eventVersion: number;
+  initial(id: string): State;
+  /** Synchronous and pure: reads state, changes nothing, takes time and ids from `ctx`. */
+  decide(state: State, command: Command | RuntimeCommand, ctx: DecideContext): Decision<Event, Reply>;
+  /** Total over every event version ever written; throws on an unknown event (the actor is then quarantined). */
+  apply(state: State, event: Event, version: number, seq: number): State;
+  /** A value that msgpack can carry; must not share mutable parts with the state. */
+  snapshot(state: State): unknown;
+  restore(id: string, data: unknown): State;
+  /** Effects that this state still waits for; usually an empty constant. */
+  pending?(state: State): readonly Effect[];
+  /** When the actor next has something due by itself, in milliseconds since the epoch; null: never. */
+  wakeAt?(state: State): number | null;
+  /** Rows of the read side after a decision; `seq` is the sequence of its last event. */
+  project?(id: string, state: State, events: readonly Event[], seq: number): readonly Projection[];
+}
+
+/** An actor type of which only the runtime's side is known. */
+// biome-ignore lint/suspicious/noExplicitAny: the registry holds types of many states; each is used only with its own
+export type AnyActorType = ActorType<any, any, any, any>;
+
+/**
+ * Turns replies into what the edge sends, on the node that owns the actor. `render` is called synchronously after the
+ * decision was applied and must take what it needs from `state` before it first awaits; it may finish later (pricing).
+ */
+export interface Rendered {
+  readonly value: unknown;
+  /** The bytes to keep under the caller's key; absent where this answer is not recorded. */
+  readonly recorded?: Uint8Array;
+}
+export interface RenderContext {
+  readonly seq: number;
+  readonly now: number;
+  /** True where the answer may be recorded: the bytes are wanted. */
+  readonly keyed: boolean;
+}
+export interface Responder<State = unknown, Reply = unknown> {
+  render(ref: ActorRef, state: State, reply: Reply, ctx: RenderContext): Rendered | Promise<Rendered>;
+  /** The value for an answer recorded earlier. */
+  replay(ref: ActorRef, recorded: Uint8Array): unknown;
+}
+
+/** Handler of `call` effects. It must be safe to repeat under the same id. A throw means: no definite outcome yet, try again. */
+export type EffectHandler = (input: unknown, effectId: string, from: ActorRef) => Promise<unknown>;

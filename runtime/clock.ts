@@ -1,0 +1,38 @@
+/**
+ * Time as the runtime sees it. `now` follows the database's clock (set at renewals, moved on by monotonic time, never
+ * backwards); `monotonic` is for deadlines and durations. Nothing in `runtime/` or `actors/` reads any other clock.
+ */
+export interface Clock {
+  /** Milliseconds since the epoch, whole, by the database's clock as estimated here. Never decreases. */
+  now(): number;
+  /** Milliseconds of monotonic time, with fraction. */
+  monotonic(): number;
+  setTimeout(callback: () => void, delayMs: number): { cancel(): void };
+}
+
+/** The real clock; call `sync` with the database's time whenever it is known. */
+export class SystemClock implements Clock {
+  #offsetMs = Date.now() - performance.now();
+  #last = 0;
+
+  /** @param databaseMs the database's clock at monotonic time `atMonotonic` (the middle of the round trip). */
+  sync(databaseMs: number, atMonotonic: number): void {
+    this.#offsetMs = databaseMs - atMonotonic;
+  }
+
+  now(): number {
+    const now = Math.floor(performance.now() + this.#offsetMs);
+    if (now > this.#last) this.#last = now;
+    return this.#last;
+  }
+
+  monotonic(): number {
+    return performance.now();
+  }
+
+  setTimeout(callback: () => void, delayMs: number): { cancel(): void } {
+    const timer = setTimeout(callback, delayMs);
+    timer.unref();
+    return { cancel: () => clearTimeout(timer) };
+  }
+}
