@@ -1,0 +1,76 @@
+/**
+ * What a route is: one declaration from which the edge takes its dispatch, its validation, its credentials and its limits, and
+ * the OpenAPI document its text. Handlers get parsed, validated input and return a reply; they never touch a socket.
+ */
+import type { Static, TSchema } from 'typebox';
+import type { KeyRef } from '../runtime/actor.ts';
+import type { ProblemCode } from './problem.ts';
+
+export type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
+
+/**
+ * - `none`: anyone.
+ * - `cart`: a cart's token (bearer); the handler checks that it opens the thing named in the path.
+ * - `viewer`, `operator`, `admin`: an operator's key of at least that role.
+ */
+export type Access = 'none' | 'cart' | 'viewer' | 'operator' | 'admin';
+
+export interface EdgeRequest<Params = unknown, Query = unknown, Body = unknown> {
+  readonly params: Params;
+  readonly query: Query;
+  readonly body: Body;
+  /** The bearer credential as sent, or null. */
+  readonly bearer: string | null;
+  /** The idempotency key: as sent, and hashed with the request's fingerprint. */
+  readonly key: (KeyRef & { readonly raw: string }) | undefined;
+  /** From `If-Match`; undefined where there is none (or `*`). */
+  readonly ifMatch: number | undefined;
+  readonly header: (name: string) => string;
+  /** The client's address after `TRUSTED_PROXIES`. */
+  readonly clientIp: string;
+  readonly path: string;
+  /** Raw body bytes, for imports (only where the route asks for `rawBody`). */
+  readonly raw: Uint8Array | undefined;
+}
+
+export interface EdgeReply {
+  readonly status: number;
+  readonly headers?: Readonly<Record<string, string>>;
+  /** An object is sent as JSON; a string or bytes as they are (with `content-type` from `headers`, `application/json` by default). */
+  readonly body?: object | string | Uint8Array;
+}
+
+export interface Route<P extends TSchema = TSchema, Q extends TSchema = TSchema, B extends TSchema = TSchema> {
+  readonly method: Method;
+  /** OpenAPI form: `/v1/carts/{id}/lines`. */
+  readonly path: string;
+  readonly operationId: string;
+  readonly summary: string;
+  readonly tag: string;
+  readonly access: Access;
+  readonly params?: P;
+  readonly query?: Q;
+  readonly body?: B;
+  /** The body may be left out. */
+  readonly bodyOptional?: boolean;
+  /** Hand over the bytes unparsed; at most this many. */
+  readonly rawBody?: { readonly maxBytes: number; readonly contentTypes: readonly string[] };
+  /** Default 16 KiB. */
+  readonly maxBodyBytes?: number;
+  /** Default `optional` for everything but GET. `uuid`: only a UUID is a key. `ignored`: never looked at. */
+  readonly idempotency?: 'optional' | 'required' | 'uuid' | 'ignored';
+  /** Named limit in `RATE_LIMITS`; default `default`. */
+  readonly limit?: string;
+  readonly responses: Readonly<Record<number, { readonly description: string; readonly schema?: TSchema; readonly contentType?: string }>>;
+  /** Problems that this route may answer besides the ones that any route may. */
+  readonly problems?: readonly ProblemCode[];
+  handle(request: EdgeRequest<Static<P>, Static<Q>, Static<B>>): EdgeReply | Promise<EdgeReply>;
+}
+
+// biome-ignore lint/suspicious/noExplicitAny: a table of routes of many shapes; each handler sees only its own
+export type AnyRoute = Route<any, any, any>;
+
+/** Keeps a route's own types while it joins the table. */
+export function route<P extends TSchema, Q extends TSchema, B extends TSchema>(definition: Route<P, Q, B>): AnyRoute {
+  return definition;
+}
