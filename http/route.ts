@@ -5,6 +5,9 @@
 import type { Static, TSchema } from 'typebox';
 import type { KeyRef } from '../runtime/actor.ts';
 import type { ProblemCode } from './problem.ts';
+import type { EdgeReply } from './reply.ts';
+
+export type { EdgeReply } from './reply.ts';
 
 export type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
 
@@ -33,13 +36,6 @@ export interface EdgeRequest<Params = unknown, Query = unknown, Body = unknown> 
   readonly raw: Uint8Array | undefined;
 }
 
-export interface EdgeReply {
-  readonly status: number;
-  readonly headers?: Readonly<Record<string, string>>;
-  /** An object is sent as JSON; a string or bytes as they are (with `content-type` from `headers`, `application/json` by default). */
-  readonly body?: object | string | Uint8Array;
-}
-
 export interface Route<P extends TSchema = TSchema, Q extends TSchema = TSchema, B extends TSchema = TSchema> {
   readonly method: Method;
   /** OpenAPI form: `/v1/carts/{id}/lines`. */
@@ -61,7 +57,9 @@ export interface Route<P extends TSchema = TSchema, Q extends TSchema = TSchema,
   readonly idempotency?: 'optional' | 'required' | 'uuid' | 'ignored';
   /** Named limit in `RATE_LIMITS`; default `default`. */
   readonly limit?: string;
-  readonly responses: Readonly<Record<number, { readonly description: string; readonly schema?: TSchema; readonly contentType?: string }>>;
+  readonly responses: Readonly<
+    Record<number, { readonly description: string; readonly schema?: TSchema; readonly contentType?: string }>
+  >;
   /** Problems that this route may answer besides the ones that any route may. */
   readonly problems?: readonly ProblemCode[];
   handle(request: EdgeRequest<Static<P>, Static<Q>, Static<B>>): EdgeReply | Promise<EdgeReply>;
