@@ -10,6 +10,20 @@ export interface ProductTerms {
   readonly maxPerOrder: number | null;
   readonly holdAt: 'cart' | 'checkout';
   readonly holdTtlMs: number;
+  /** In which the sku has a price; a cart in another currency refuses it with `price_unavailable`. */
+  readonly currencies: readonly string[];
+}
+
+/** What the edge must know of a cart before it sends a command (a candidate price, the order in the making). Shares nothing with the state. */
+export interface CartGlance {
+  readonly status: CartState['status'];
+  readonly currency: string;
+  readonly destination: Destination | null;
+  readonly lines: readonly { readonly id: string; readonly sku: string; readonly quantity: number }[];
+  readonly coupons: readonly string[];
+  readonly shippingMethod: string | null;
+  /** The order made, or (state `checking_out`) in the making. */
+  readonly orderId: string | null;
 }
 
 /** Personal data, encrypted under the subject's key at the edge; opaque to actors. */
@@ -34,6 +48,8 @@ export type CartCommand =
       readonly destination: Destination | null;
     }
   | { readonly kind: 'get' }
+  /** Like `get`, answered with a `CartGlance` (reply `glance`); always asked bare, never rendered. */
+  | { readonly kind: 'glance' }
   | { readonly kind: 'add_line'; readonly product: ProductTerms; readonly quantity: number; readonly ifMatch?: number | undefined }
   | {
       readonly kind: 'set_quantity';
@@ -120,6 +136,7 @@ export type CartRefusal =
 export type CartReply =
   /** The cart as it now is; `created` for `create`. The responder prices and renders it. */
   | { readonly ok: true; readonly kind: 'cart'; readonly created?: true }
+  | { readonly ok: true; readonly kind: 'glance'; readonly cart: CartGlance }
   /** A confirmed checkout; `order` as in `CheckoutResult`. */
   | { readonly ok: true; readonly kind: 'order'; readonly order: unknown }
   | {
@@ -130,6 +147,8 @@ export type CartReply =
       readonly skus?: readonly string[];
       readonly declineCode?: string;
       readonly retryAfterMs?: number;
+      /** With `price_changed`: what the checkout was priced for, so that the answer can show the cart at that price. */
+      readonly destination?: Destination;
       /** The command was a checkout: some refusals of it are recorded under its key. */
       readonly checkout?: true;
     };
