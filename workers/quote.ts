@@ -78,6 +78,11 @@ export interface Quote {
   readonly taxAdded: number;
   readonly taxIncluded: number;
   readonly total: number;
-  /** Codes such as `coupon_not_applicable:SAVE10`, `price_unavailable:SKU`, `sku_gone:SKU`. */
+  /**
+   * Present where this quote must not become an order: a line has no price (its amounts are 0 and a warning names it), or nothing
+   * ships what is in the cart to the destination.
+   */
+  readonly blocked?: 'price_unavailable' | 'shipping_unavailable';
+  /** Codes such as `coupon_not_applicable:SAVE10`, `price_unavailable:SKU`, `sku_gone:SKU`, `shipping_unavailable:express`. */
   readonly warnings: readonly string[];
 }

@@ -1,0 +1,251 @@
+import assert from 'node:assert/strict';
+import { after, test } from 'node:test';
+import { type PriceBook, ProductTable } from '../schema/price-book.ts';
+import { PricingPool, type PricingPoolOptions } from './pool.ts';
+import { BookEncoder, BookShelf, createBook } from './price-book.ts';
+import { price } from './pricing.ts';
+import type { PriceRequest } from './quote.ts';
+import { joinCarts, readCarts, writeCart } from './wire.ts';
+
+const pools: PricingPool[] = [];
+after(async () => {
+  await Promise.all(pools.map((pool) => pool.close()));
+});
+function pool(book: PriceBook, options: PricingPoolOptions = {}): PricingPool {
+  const made = new PricingPool({ threads: 2, ...options });
+  made.setBook(book);
+  pools.push(made);
+  return made;
+}
+const faulty = { workerUrl: new URL('./pool-faulty-worker.js', import.meta.url), taskTimeoutMs: 1_000 };
+
+function bookOf(version: number, unitPrice: number): PriceBook {
+  const product = (name: string) => ({
+    name,
+    category: 'c',
+    active: true,
+    taxCategory: 'standard',
+    prices: { USD: unitPrice },
+  });
+  return createBook({
+    version,
+    store: { defaultCurrency: 'USD', currencies: ['USD'], defaultShipping: 'post' },
+    products: Object.fromEntries(
+      ['A', 'B', 'CRASH', 'CRASH-ALWAYS', 'HANG', 'HANG-ALWAYS'].map((sku) => [sku, product(`Product ${sku}`)]),
+    ),
+    coupons: [{ code: 'TEN', label: 'Ten off', kind: 'percent', ratePpm: 100_000 }],
+    taxRates: [
+      {
+        id: 'tx',
+        name: 'Texas',
+        country: 'US',
+        region: 'TX',
+        categories: ['standard'],
+        ratePpm: 62_500,
+        included: false,
+      },
+    ],
+    shippingMethods: [
+      { id: 'post', name: 'Post', taxCategory: 'x', zones: [{ countries: null, prices: { USD: 499 } }] },
+    ],
+  });
+}
+function cart(sku: string, quantity = 1): PriceRequest {
+  return {
+    currency: 'USD',
+    lines: [
+      { id: 'lin_1', sku, quantity },
+      { id: 'lin_2', sku: 'B', quantity: 2 },
+    ],
+    destination: { country: 'US', region: 'TX' },
+    coupons: ['TEN'],
+    shippingMethod: null,
+  };
+}
+
+test('a quote of the pool is the quote of the calling thread, byte for byte', async () => {
+  const book = bookOf(3, 1_999);
+  const priced = pool(book);
+  const asked: PriceRequest[] = [
+    cart('A'),
+    cart('GONE'),
+    { ...cart('A'), coupons: ['nope', 'TEN'], destination: null },
+    { ...cart('A'), lines: [] },
+    { ...cart('A'), shippingMethod: 'pigeon' },
+  ];
+  for (const final of [false, true]) {
+    const quotes = await Promise.all(asked.map((request) => priced.price(request, { final })));
+    assert.equal(JSON.stringify(quotes), JSON.stringify(asked.map((request) => price(book, request, { final }))));
+    assert.equal(JSON.stringify(priced.priceInline(cart('A'), { final })), JSON.stringify(quotes[0]));
+  }
+});
+
+test('carts asked for in one turn travel in one batch', async () => {
+  const priced = pool(bookOf(1, 100));
+  await Promise.all(Array.from({ length: 100 }, (_, i) => priced.price(cart('A', i + 1))));
+  assert.equal(priced.stats.batches, 1);
+  assert.equal(priced.stats.carts, 100);
+});
+
+test('while all threads are at work carts gather, and no batch passes its limit', async () => {
+  const priced = pool(bookOf(1, 100), { threads: 1, maxBatch: 50 });
+  const first = priced.price(cart('A'));
+  await new Promise((resolve) => setImmediate(resolve));
+  assert.equal(priced.stats.batchesInFlight, 1);
+  const rest: Promise<unknown>[] = [];
+  for (let i = 0; i < 120; i++) rest.push(priced.price(cart('A')));
+  await Promise.all([first, ...rest]);
+  assert.equal(priced.stats.batches, 1 + 3);
+});
+
+test('a cart asked for after a new book was set is priced by it, and every quote by one book only', async () => {
+  const priced = pool(bookOf(0, 1));
+  const asked: Promise<void>[] = [];
+  for (let version = 1; version <= 60; version++) {
+    priced.setBook(bookOf(version, version));
+    const floor = version;
+    for (let i = 0; i < 5; i++) {
+      asked.push(
+        priced.price(cart('A')).then((quote) => {
+          assert.ok(quote.bookVersion >= floor);
+          for (const line of quote.lines) assert.equal(line.unitPrice, quote.bookVersion);
+        }),
+      );
+    }
+    if (version % 3 === 0) await new Promise((resolve) => setImmediate(resolve));
+  }
+  await Promise.all(asked);
+});
+
+test('a crashed thread loses no cart', async () => {
+  const priced = pool(bookOf(1, 100), faulty);
+  const asked = Array.from({ length: 40 }, (_, i) => priced.price(cart(i === 20 ? 'CRASH' : 'A')));
+  const quotes = await Promise.all(asked);
+  assert.equal(quotes.length, 40);
+  assert.equal(priced.stats.retriedCarts, 40);
+  assert.equal(priced.stats.failedCarts, 0);
+});
+
+test('a hung thread is ended and loses no cart', async () => {
+  const priced = pool(bookOf(1, 100), { ...faulty, taskTimeoutMs: 500 });
+  const quotes = await Promise.all(Array.from({ length: 20 }, (_, i) => priced.price(cart(i === 5 ? 'HANG' : 'A'))));
+  assert.equal(quotes.length, 20);
+});
+
+test('a cart that ends every thread fails with pricing_unavailable and takes at most its small batch down with it', async () => {
+  const priced = pool(bookOf(1, 100), faulty);
+  const asked = Array.from({ length: 64 }, (_, i) => priced.price(cart(i === 0 ? 'CRASH-ALWAYS' : 'A')));
+  const results = await Promise.allSettled(asked);
+  const failed = results.filter((result) => result.status === 'rejected');
+  assert.equal(failed.length, 16);
+  assert.ok(failed.every(({ reason }) => reason.code === 'pricing_unavailable' && reason.retryable));
+  assert.equal((await priced.price(cart('A'))).bookVersion, 1);
+});
+
+test('threads that fail again and again are replaced, and pricing goes on', async () => {
+  const priced = pool(bookOf(1, 100), { ...faulty, threads: 1 });
+  for (let i = 0; i < 3; i++) await assert.rejects(priced.price(cart('CRASH-ALWAYS')), { code: 'pricing_unavailable' });
+  assert.equal((await priced.price(cart('A'))).bookVersion, 1);
+});
+
+test('a cart past the limits of pricing fails alone', async () => {
+  const priced = pool(bookOf(1, 100));
+  const [bad, good] = await Promise.allSettled([priced.price(cart('A', 5_000)), priced.price(cart('A'))]);
+  assert.equal(bad.status === 'rejected' && bad.reason.code, 'internal');
+  assert.equal(good.status, 'fulfilled');
+});
+
+test('a full queue refuses with overloaded and a hint, and serves what it took', async () => {
+  const priced = pool(bookOf(1, 100), { maxQueue: 10 });
+  const results = await Promise.allSettled(Array.from({ length: 15 }, () => priced.price(cart('A'))));
+  const refused = results.filter((result) => result.status === 'rejected');
+  assert.equal(refused.length, 5);
+  assert.ok(refused.every(({ reason }) => reason.code === 'overloaded' && reason.retryAfterMs > 0));
+  assert.equal(priced.stats.refusedCarts, 5);
+});
+
+test('without a book there is no price', async () => {
+  const priced = new PricingPool({ threads: 1 });
+  pools.push(priced);
+  await assert.rejects(priced.price(cart('A')), { code: 'pricing_unavailable' });
+  assert.throws(() => priced.priceInline(cart('A')), { code: 'pricing_unavailable' });
+});
+
+test('close answers what was accepted and refuses what comes after', async () => {
+  const priced = new PricingPool({ threads: 1, maxBatch: 2 });
+  priced.setBook(bookOf(1, 100));
+  const accepted = Array.from({ length: 9 }, () => priced.price(cart('A')));
+  const closed = priced.close();
+  await assert.rejects(priced.price(cart('A')), { code: 'draining' });
+  assert.equal((await Promise.all(accepted)).length, 9);
+  await closed;
+  await priced.close();
+});
+
+test('hostile text cannot shift the fields of another cart', () => {
+  const evil: PriceRequest = {
+    ...cart('A\nB'),
+    coupons: ['X\n99'],
+    destination: { country: 'US\n', region: '\nTX' },
+    shippingMethod: '\n',
+  };
+  const fields: string[] = [];
+  writeCart(evil, fields);
+  writeCart(cart('A'), fields);
+  const [first, second, third] = [...readCarts(joinCarts(fields))];
+  assert.deepEqual(second, cart('A'));
+  assert.equal(third, undefined);
+  assert.deepEqual(
+    first?.lines.map(({ sku }) => sku),
+    ['', 'B'],
+  );
+});
+
+test('a change of one product sends that product, not the whole catalogue', () => {
+  const encoder = new BookEncoder();
+  const shelf = new BookShelf();
+  const product = { name: 'P', category: 'c', active: true, taxCategory: 'standard', prices: { USD: 100 } };
+  const products = ProductTable.of(Array.from({ length: 2_000 }, (_, i) => [`P${i}`, product] as const));
+  const book: PriceBook = { ...bookOf(1, 1), products };
+  const one = encoder.encode(book);
+  const changed = products.with(
+    new Map([
+      ['P7', { ...product, prices: { USD: 200 } }],
+      ['P8', null],
+      ['NEW', product],
+    ]),
+  );
+  const two = encoder.encode({ ...book, version: 2, products: changed });
+  assert.equal(two.base, one.base);
+  assert.ok(two.rest.byteLength < one.rest.byteLength + 200);
+  const before = shelf.open(one).products;
+  const now = shelf.open(two).products;
+  assert.deepEqual([before.get('P7')?.prices, now.get('P7')?.prices], [{ USD: 100 }, { USD: 200 }]);
+  assert.deepEqual(
+    [now.get('P8'), now.get('P9')?.active, now.get('NEW')?.active, before.get('NEW')],
+    [undefined, true, true, undefined],
+  );
+});
+
+test('many changes become a new base with the same content', () => {
+  const product = (usd: number) => ({ name: 'P', category: 'c', active: true, taxCategory: 's', prices: { USD: usd } });
+  const first = ProductTable.of([
+    ['KEPT', product(1)],
+    ['GONE', product(2)],
+  ]);
+  let table = first;
+  for (let i = 0; i < 600; i++)
+    table = table.with(
+      new Map([
+        [`P${i % 400}`, product(i)],
+        ['GONE', null],
+      ]),
+    );
+  assert.notEqual(table.base, first.base);
+  assert.ok(table.changes.size <= 257);
+  assert.deepEqual(
+    [table.get('KEPT')?.prices.USD, table.get('GONE'), table.get('P5')?.prices.USD],
+    [1, undefined, 405],
+  );
+  assert.deepEqual([first.get('GONE')?.prices.USD, first.get('P5')], [2, undefined]);
+});
