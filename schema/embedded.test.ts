@@ -224,7 +224,9 @@ describe('the embedded PostgreSQL', () => {
     const place = await findPlace(dataDir);
     await eventually('only orphans are left', () => inspect(place).kind === 'orphans');
     assert.ok(isAlive(backend));
-    await eventually('a new postmaster', () => server.lockHeld && server.pid !== pid);
+    await eventually('the lock is gone', () => !server.lockHeld);
+    await eventually('a new postmaster', () => server.lockHeld);
+    assert.notEqual(server.pid, pid);
     assert.equal(isAlive(backend), false);
     await loop;
     assert.deepEqual(await query(server.url, 'select count(*)::int as n from kept'), [{ n: 2 }]);
