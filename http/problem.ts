@@ -75,6 +75,7 @@ export const PROBLEMS = {
   database_unavailable: { status: 503, title: 'The database cannot be reached.' },
   outcome_unknown: { status: 503, title: 'It is not known whether the request took effect.' },
   pricing_unavailable: { status: 503, title: 'The price could not be computed.' },
+  not_ready: { status: 503, title: 'This node cannot serve yet.' },
   draining: { status: 503, title: 'This node is going away.' },
   effect_failed: { status: 503, title: 'A step outside this server has no outcome yet.' },
 } as const satisfies Record<string, ProblemKind> & Record<FaultCode, ProblemKind>;

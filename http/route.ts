@@ -28,8 +28,9 @@ export interface EdgeRequest<Params = unknown, Query = unknown, Body = unknown> 
   readonly key: (KeyRef & { readonly raw: string }) | undefined;
   /** From `If-Match`; undefined where there is none (or `*`). */
   readonly ifMatch: number | undefined;
-  readonly header: (name: string) => string;
-  /** The client's address after `TRUSTED_PROXIES`. */
+  /** A header by its lower-case name; '' where it was not sent. */
+  header(name: string): string;
+  /** The client's address after `TRUSTED_PROXIES`. Read it before the first await: a closed socket has no address (''). */
   readonly clientIp: string;
   readonly path: string;
   /** Raw body bytes, for imports (only where the route asks for `rawBody`). */
@@ -44,7 +45,9 @@ export interface Route<P extends TSchema = TSchema, Q extends TSchema = TSchema,
   readonly summary: string;
   readonly tag: string;
   readonly access: Access;
+  /** Path parameters, decoded. A value outside its schema names nothing: 404 `not_found`; without a schema the handler decides. */
   readonly params?: P;
+  /** Query parameters; numbers, booleans and (comma-separated) lists are converted as the schema says. Without one it is not read. */
   readonly query?: Q;
   readonly body?: B;
   /** The body may be left out. */
@@ -55,8 +58,10 @@ export interface Route<P extends TSchema = TSchema, Q extends TSchema = TSchema,
   readonly maxBodyBytes?: number;
   /** Default `optional` for everything but GET. `uuid`: only a UUID is a key. `ignored`: never looked at. */
   readonly idempotency?: 'optional' | 'required' | 'uuid' | 'ignored';
-  /** Named limit in `RATE_LIMITS`; default `default`. */
+  /** Named limit in `RATE_LIMITS`; default `default`. `unlimited`: not even counted by network (health, metrics). */
   readonly limit?: string;
+  /** Left out of the OpenAPI document: pages and probes. */
+  readonly hidden?: boolean;
   readonly responses: Readonly<
     Record<number, { readonly description: string; readonly schema?: TSchema; readonly contentType?: string }>
   >;
