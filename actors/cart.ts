@@ -1,154 +1,179 @@
 /**
- * The cart actor. (Types first; decisions follow.)
+ * The cart actor: which command is open to a cart in which state, and what comes to it from other actors. What a shopper
+ * changes is in `cart-lines.ts`, the checkout in `cart-checkout.ts`, what events do in `cart-state.ts`.
+ *
+ * Promises: a command that changes nothing writes nothing; nothing that another actor sends ever waits behind a
+ * shopper's command (so no two actors wait for each other); a cart that nobody touched for 30 days ends by itself, gives
+ * its holds back and has its clean-up job written in the same append.
  */
-import type { KeyRef } from '../runtime/actor.ts';
-import type { Destination } from '../workers/quote.ts';
+import type { ActorType, DecideContext, Effect, RuntimeCommand } from '../runtime/actor.ts';
+import { endCheckout, joinCheckout, startCheckout } from './cart-checkout.ts';
+import { CART, type CartDecision, collectHoldEffects, decideEdit, decideHoldAnswer, refuse } from './cart-lines.ts';
+import type { CartCommand, CartEdit, CartGlance, CartReply } from './cart-protocol.ts';
+import {
+  applyCart,
+  type CartEvent,
+  type CartState,
+  initialCart,
+  lineOfHold,
+  restoreCart,
+  snapshotCart,
+} from './cart-state.ts';
+import type { SkuReply } from './sku-protocol.ts';
 
-/** What the edge knows of a product when it sends a command: the actor decides from this, never from a catalogue. */
-export interface ProductTerms {
-  readonly sku: string;
-  readonly maxPerOrder: number | null;
-  readonly holdAt: 'cart' | 'checkout';
-  readonly holdTtlMs: number;
-  /** In which the sku has a price; a cart in another currency refuses it with `price_unavailable`. */
-  readonly currencies: readonly string[];
-}
+export type {
+  CartCommand,
+  CartGlance,
+  CartRefusal,
+  CartReply,
+  CartStatus,
+  CheckoutFailure,
+  CheckoutRequest,
+  CheckoutResult,
+  ProductTerms,
+  SealedContact,
+} from './cart-protocol.ts';
+export { type CartEvent, type CartHold, type CartLine, type CartState, isLive } from './cart-state.ts';
 
-/** What the edge must know of a cart before it sends a command (a candidate price, the order in the making). Shares nothing with the state. */
-export interface CartGlance {
-  readonly status: CartState['status'];
-  readonly currency: string;
-  readonly destination: Destination | null;
-  readonly lines: readonly { readonly id: string; readonly sku: string; readonly quantity: number }[];
-  readonly coupons: readonly string[];
-  readonly shippingMethod: string | null;
-  /** The order made, or (state `checking_out`) in the making. */
-  readonly orderId: string | null;
-}
+const NO_EFFECTS: readonly Effect[] = [];
 
-/** Personal data, encrypted under the subject's key at the edge; opaque to actors. */
-export interface SealedContact {
-  readonly subject: string;
-  readonly bytes: Uint8Array;
-}
-
-export interface CheckoutRequest {
-  readonly contact: SealedContact;
-  /** The part of the address that pricing needs. */
-  readonly destination: Destination;
-  readonly expectedTotal: { readonly amount: number; readonly currency: string };
-  readonly paymentToken: string;
-}
-
-/** `ifMatch`: the version that the caller expects, or undefined. `line` is a line's id or a sku. */
-export type CartCommand =
-  | {
-      readonly kind: 'create';
-      readonly currency: string;
-      readonly destination: Destination | null;
-    }
-  | { readonly kind: 'get' }
-  /** Like `get`, answered with a `CartGlance` (reply `glance`); always asked bare, never rendered. */
-  | { readonly kind: 'glance' }
-  | { readonly kind: 'add_line'; readonly product: ProductTerms; readonly quantity: number; readonly ifMatch?: number | undefined }
-  | {
-      readonly kind: 'set_quantity';
-      readonly line: string;
-      readonly quantity: number;
-      readonly ifMatch?: number | undefined;
-    }
-  | { readonly kind: 'remove_line'; readonly line: string; readonly ifMatch?: number | undefined }
-  | { readonly kind: 'apply_coupon'; readonly code: string; readonly ifMatch?: number | undefined }
-  | { readonly kind: 'remove_coupon'; readonly code: string; readonly ifMatch?: number | undefined }
-  | { readonly kind: 'set_destination'; readonly destination: Destination; readonly ifMatch?: number | undefined }
-  | { readonly kind: 'set_shipping'; readonly method: string; readonly ifMatch?: number | undefined }
-  | { readonly kind: 'checkout'; readonly request: CheckoutRequest; readonly ifMatch?: number | undefined }
-  /** From the sku actor: the hold's lifetime ended. */
-  | { readonly kind: 'hold_expired'; readonly holdId: string }
-  /** From the order actor, once its saga has an outcome for the buyer. */
-  | { readonly kind: 'checkout_result'; readonly orderId: string; readonly result: CheckoutResult };
-
-/** `order` is the order's public document without personal data (see `OrderDoc` in `order.ts`). */
-export type CheckoutResult =
-  | { readonly outcome: 'confirmed'; readonly order: unknown }
-  | {
-      readonly outcome: 'failed';
-      readonly code: CheckoutFailure;
-      /** For `out_of_stock` and `hold_expired`: the skus concerned. For `payment_declined`: the provider's code. */
-      readonly skus?: readonly string[];
-      readonly declineCode?: string;
-      /** What became of the cart's own holds that the order had adopted: still the cart's, until `expiresAt`, or gone (null). */
-      readonly returned: readonly { readonly holdId: string; readonly expiresAt: number | null }[];
+/** What time has brought, before the command is looked at: the end of a wait for a sku, or of the cart itself. */
+function whatIsDue(state: CartState, now: number): CartDecision | null {
+  if (state.status !== 'open') return null;
+  if (now >= state.expiresAt) {
+    const id = `cart-cleanup:${state.id}`;
+    return {
+      events: [{ kind: 'expired', at: now }],
+      outboxAdd: [{ id, job: 'cart_cleanup', doc: { cartId: state.id } }],
     };
-export type CheckoutFailure = 'price_changed' | 'out_of_stock' | 'hold_expired' | 'payment_declined' | 'price_unavailable' | 'order_failed';
-
-export interface CartLine {
-  readonly id: string;
-  readonly sku: string;
-  quantity: number;
-  /** The terms of the last add, so that a later change of quantity needs no catalogue. `holdTtlMs` null: held at checkout. */
-  maxPerOrder: number | null;
-  holdTtlMs: number | null;
-  /** null: nothing held at the cart. */
-  hold: CartHold | null;
-}
-export interface CartHold {
-  readonly id: string;
-  rev: number;
-  readonly expiresAt: number;
-  expired: boolean;
+  }
+  if (state.wanted !== null && now >= state.wanted.giveUpAt) return { events: [{ kind: 'hold_abandoned', at: now }] };
+  return null;
 }
 
-export interface CartState {
-  readonly id: string;
-  status: 'absent' | 'open' | 'checking_out' | 'checked_out' | 'merged' | 'expired';
-  currency: string;
-  destination: Destination | null;
-  lines: CartLine[];
-  coupons: string[];
-  shippingMethod: string | null;
-  orderId: string | null;
-  createdAt: number;
-  updatedAt: number;
-  expiresAt: number;
-  /** The checkout under way (state `checking_out`); its key decides who may wait for it. */
-  checkout: { readonly orderId: string; readonly key: KeyRef } | null;
+/** The version that a caller may name: any since the last change that it could see. */
+function isStale(state: CartState, ifMatch: number | undefined, seq: number): boolean {
+  return ifMatch !== undefined && (ifMatch < state.visibleSeq || ifMatch > seq);
 }
 
-/** Refusals of the cart; the edge's problem table gives each its status. */
-export type CartRefusal =
-  | 'not_found'
-  | 'version_mismatch'
-  | 'line_unknown'
-  | 'ambiguous_line'
-  | 'limit_reached'
-  | 'out_of_stock'
-  | 'hold_cooldown'
-  | 'coupon_limit'
-  | 'cart_full'
-  | 'cart_empty'
-  | 'cart_closed'
-  | 'checkout_in_progress'
-  | 'cart_checked_out'
-  | 'idempotency_key_reused'
-  | CheckoutFailure;
+function change(
+  state: CartState,
+  command: CartEdit | Extract<CartCommand, { kind: 'checkout' }>,
+  ctx: DecideContext,
+): CartDecision {
+  const { key } = ctx;
+  const checkout = command.kind === 'checkout';
+  switch (state.status) {
+    case 'absent':
+      return refuse('not_found');
+    case 'expired':
+    case 'merged':
+      return refuse('cart_closed');
+    case 'checked_out':
+      return refuse('cart_checked_out', state.orderId === null ? {} : { orderId: state.orderId });
+    case 'checking_out':
+      if (state.checkout === null) return refuse('checkout_in_progress');
+      return checkout
+        ? joinCheckout(state.checkout, key)
+        : refuse('checkout_in_progress', { orderId: state.checkout.orderId });
+    case 'open': {
+      const due = whatIsDue(state, ctx.now);
+      if (due !== null && ctx.now >= state.expiresAt) return { ...due, ...refuse('cart_closed') };
+      if (state.wanted !== null) {
+        if (key === undefined || key.hash !== state.wanted.key?.hash) return { defer: true };
+        if (key.fingerprint !== state.wanted.key.fingerprint) return refuse('idempotency_key_reused');
+        return { park: state.wanted.token };
+      }
+      if (isStale(state, command.ifMatch, ctx.seq)) return refuse('version_mismatch');
+      return checkout ? startCheckout(state, command, ctx) : decideEdit(state, command, ctx);
+    }
+  }
+}
 
-export type CartReply =
-  /** The cart as it now is; `created` for `create`. The responder prices and renders it. */
-  | { readonly ok: true; readonly kind: 'cart'; readonly created?: true }
-  | { readonly ok: true; readonly kind: 'glance'; readonly cart: CartGlance }
-  /** A confirmed checkout; `order` as in `CheckoutResult`. */
-  | { readonly ok: true; readonly kind: 'order'; readonly order: unknown }
-  | {
-      readonly ok: false;
-      readonly code: CartRefusal;
-      readonly detail?: string;
-      readonly orderId?: string;
-      readonly skus?: readonly string[];
-      readonly declineCode?: string;
-      readonly retryAfterMs?: number;
-      /** With `price_changed`: what the checkout was priced for, so that the answer can show the cart at that price. */
-      readonly destination?: Destination;
-      /** The command was a checkout: some refusals of it are recorded under its key. */
-      readonly checkout?: true;
-    };
+/** An answer to something that `pending` sent; one that is no longer waited for changes nothing. */
+function takeOutcome(state: CartState, effectId: string, outcome: unknown, ctx: DecideContext): CartDecision {
+  const [what, id = '', rev] = effectId.split(':');
+  switch (what) {
+    case 'hold':
+      return decideHoldAnswer(state, id, Number(rev), outcome as SkuReply, ctx);
+    case 'release':
+      if (!state.releases.some((release) => release.holdId === id)) return {};
+      return { events: [{ kind: 'release_acked', at: ctx.now, holdId: id }] };
+    case 'start':
+      if (state.checkout?.orderId !== id || state.checkout.start === null) return {};
+      return { events: [{ kind: 'checkout_sent', at: ctx.now }] };
+    default:
+      return {};
+  }
+}
+
+/** Shares nothing with the state that `apply` changes in place. */
+function glance(state: CartState): CartGlance {
+  const { status, currency, destination, coupons, shippingMethod } = state;
+  const lines = state.lines.map(({ id, sku, quantity }) => ({ id, sku, quantity }));
+  const orderId = state.checkout?.orderId ?? state.orderId;
+  return { status, currency, destination, lines, coupons, shippingMethod, orderId };
+}
+
+function read(state: CartState, reply: CartReply, ctx: DecideContext): CartDecision {
+  if (state.status === 'absent') return refuse('not_found');
+  // Reading a cart whose time is over ends it, so that no answer shows an open one. A glance reports what is there.
+  const over = reply.ok && reply.kind === 'cart' && state.status === 'open' && ctx.now >= state.expiresAt;
+  return over ? { ...whatIsDue(state, ctx.now), reply } : { reply };
+}
+
+function decideCart(state: CartState, command: CartCommand | RuntimeCommand, ctx: DecideContext): CartDecision {
+  const at = ctx.now;
+  switch (command.kind) {
+    case 'create': {
+      // Asked again after its key was forgotten: the cart as it is.
+      const reply: CartReply = { ok: true, kind: 'cart', created: true };
+      if (state.status !== 'absent') return { reply };
+      const { currency, destination } = command;
+      return { events: [{ kind: 'created', at, currency, destination }], reply };
+    }
+    case 'get':
+      return read(state, CART, ctx);
+    case 'glance':
+      return read(state, { ok: true, kind: 'glance', cart: glance(state) }, ctx);
+    case 'hold_expired': {
+      const hold = lineOfHold(state, command.holdId)?.hold;
+      if (hold === undefined || hold.expired) return { reply: CART };
+      return { events: [{ kind: 'hold_expired', at, holdId: command.holdId }], reply: CART };
+    }
+    case 'checkout_result':
+      return endCheckout(state, command, ctx);
+    case '$wake':
+      return whatIsDue(state, at) ?? {};
+    case '$outcome':
+      return takeOutcome(state, command.effectId, command.outcome, ctx);
+    default:
+      return change(state, command, ctx);
+  }
+}
+
+function pendingEffects(state: CartState): readonly Effect[] {
+  const effects: Effect[] = [];
+  collectHoldEffects(state, effects);
+  const { checkout } = state;
+  if (checkout !== null && checkout.start !== null) {
+    const { orderId, start } = checkout;
+    effects.push({ id: `start:${orderId}`, kind: 'send', to: { type: 'order', id: orderId }, command: start });
+  }
+  return effects.length === 0 ? NO_EFFECTS : effects;
+}
+
+export const cart: ActorType<CartState, CartCommand, CartEvent, CartReply> = {
+  type: 'cart',
+  eventVersion: 1,
+  initial: initialCart,
+  decide: decideCart,
+  apply: applyCart,
+  snapshot: snapshotCart,
+  restore: restoreCart,
+  pending: pendingEffects,
+  wakeAt: (state) => {
+    if (state.status !== 'open') return null;
+    return state.wanted === null ? state.expiresAt : Math.min(state.expiresAt, state.wanted.giveUpAt);
+  },
+};

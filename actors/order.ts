@@ -1,98 +1,170 @@
 /**
- * The order actor: the checkout saga and what follows it. (Types first; decisions follow.)
+ * The order actor: made by a cart's checkout, carried by the saga in `order-saga.ts` to confirmed or failed; then it is
+ * the one place that says whether its payment may be captured or the order cancelled. Capture and cancel are decided
+ * here, one after the other, so they cannot both win: a job asks before it captures, and a cancel that comes after that
+ * refunds instead of voiding.
  */
-import type { Destination, Quote } from '../workers/quote.ts';
-import type { SealedContact } from './cart.ts';
+import type { ActorType, DecideContext, RuntimeCommand } from '../runtime/actor.ts';
+import { invariant } from '../runtime/fault.ts';
+import type { OrderCommand, OrderReply, OrderStart } from './order-protocol.ts';
+import {
+  CANCEL_TOKEN,
+  captureRow,
+  EVENT_VERSION,
+  giveUp,
+  type OrderDecision,
+  pendingOf,
+  replyAfter,
+  takeOutcome,
+  wakeAt,
+} from './order-saga.ts';
+import {
+  applyOrder,
+  copyOrder,
+  initialOrder,
+  isVisible,
+  type OrderEvent,
+  type OrderState,
+  orderDoc,
+  restoreOrder,
+} from './order-state.ts';
 
-export interface OrderLineRequest {
-  readonly id: string;
-  readonly sku: string;
-  readonly quantity: number;
-  /** The cart's own hold to adopt; null: the order takes one of its own. */
-  readonly cartHoldId: string | null;
+export type {
+  OrderCommand,
+  OrderDoc,
+  OrderHandlers,
+  OrderLineRequest,
+  OrderReply,
+  OrderStart,
+  PaymentStatus,
+  PaymentStep,
+} from './order-protocol.ts';
+export type { OrderEvent, OrderPhase, OrderState } from './order-state.ts';
+
+export interface OrderOptions {
+  /** How long after its start an order without a definite charge gives up. Default 600,000 (10 minutes). */
+  readonly giveUpAfterMs?: number;
+}
+const GIVE_UP_AFTER_MS = 600_000;
+
+const DONE: OrderReply = { ok: true, kind: 'done' };
+
+function start(state: OrderState, command: OrderStart, giveUpAfterMs: number, ctx: DecideContext): OrderDecision {
+  if (state.phase !== 'absent') return { reply: replyAfter(state, [], ctx) };
+  invariant(command.lines.length > 0, 'an order has lines');
+  const at = ctx.now;
+  // Every line gets an id, used where it adopts none: the list stays in step with the lines.
+  const holdIds = command.lines.map((line) => line.cartHoldId ?? ctx.newId('hold'));
+  const events: OrderEvent[] = [{ kind: 'started', at, start: command, holdIds, giveUpAt: at + giveUpAfterMs }];
+  return { events, reply: replyAfter(state, events, ctx) };
 }
 
-export type OrderCommand =
-  | {
-      readonly kind: 'start';
-      readonly cartId: string;
-      readonly currency: string;
-      readonly lines: readonly OrderLineRequest[];
-      readonly destination: Destination;
-      readonly coupons: readonly string[];
-      readonly shippingMethod: string | null;
-      readonly expectedTotal: { readonly amount: number; readonly currency: string };
-      readonly contact: SealedContact;
-      readonly paymentToken: string;
+function cancel(state: OrderState, ifMatch: number | undefined, ctx: DecideContext): OrderDecision {
+  const at = ctx.now;
+  switch (state.phase) {
+    case 'absent':
+      return { reply: { ok: false, code: 'not_found' } };
+    case 'cancelled':
+      return { reply: replyAfter(state, [], ctx) };
+    case 'cancelling':
+      return { park: CANCEL_TOKEN };
+    case 'confirmed': {
+      // Any version since the last change that the caller could see.
+      const stale = ifMatch !== undefined && (ifMatch < state.visibleSeq || ifMatch > ctx.seq);
+      if (stale) return { reply: { ok: false, code: 'version_mismatch' } };
+      const started: OrderEvent = { kind: 'cancel_started', at, key: ctx.key ?? null };
+      if (state.payment.state !== 'none') return { events: [started], park: CANCEL_TOKEN };
+      const events: OrderEvent[] = [started, { kind: 'cancelled', at }];
+      return { events, reply: replyAfter(state, events, ctx) };
     }
-  | { readonly kind: 'get' }
-  | { readonly kind: 'cancel'; readonly ifMatch?: number | undefined }
-  /** From the capture job: may the payment be captured? */
-  | { readonly kind: 'request_capture'; readonly outboxId: string }
-  | { readonly kind: 'capture_done'; readonly outboxId: string }
-  | { readonly kind: 'capture_refused'; readonly outboxId: string; readonly code: string }
-  /** From the e-mail job. */
-  | { readonly kind: 'email_sent'; readonly outboxId: string };
-
-export type PaymentStatus = 'none' | 'unknown' | 'authorized' | 'captured' | 'voided' | 'refunded' | 'declined';
-
-/** The order as shown, without personal data; the edge adds e-mail and address from the sealed contact. */
-export interface OrderDoc {
-  readonly id: string;
-  readonly version: number;
-  readonly cartId: string;
-  readonly state: 'pending' | 'confirmed' | 'cancelled' | 'failed' | 'refunded';
-  readonly fulfilment: 'none' | 'partial' | 'full';
-  readonly quote: Quote | null;
-  readonly lines: readonly OrderLineRequest[];
-  readonly payment: {
-    readonly state: PaymentStatus;
-    readonly provider: string | null;
-    /** The provider's payment id. */
-    readonly reference: string | null;
-    readonly amount: number;
-    readonly currency: string;
-    readonly declineCode?: string;
-    readonly history: readonly { readonly state: PaymentStatus; readonly at: number }[];
-  };
-  readonly failure: string | null;
-  readonly placedAt: number;
-  readonly contact: SealedContact;
+    default:
+      return { reply: { ok: false, code: 'not_cancellable' } };
+  }
 }
 
-export type OrderReply =
-  | { readonly ok: true; readonly kind: 'order'; readonly order: OrderDoc }
-  /** `request_capture`: go on with this payment. */
-  | { readonly ok: true; readonly kind: 'capture'; readonly paymentId: string; readonly amount: number }
-  /** A job's report was taken, or there is nothing (more) to do for it. */
-  | { readonly ok: true; readonly kind: 'done' }
-  | { readonly ok: false; readonly code: 'not_found' | 'not_cancellable' | 'version_mismatch' };
+/** Until the money is on its way back, and only from the state that says it is still held. */
+function mayCapture(state: OrderState): boolean {
+  return state.phase === 'confirmed' && state.payment.state === 'authorized';
+}
 
-/** Handlers of `call` effects that the composition root must provide, with their inputs and outcomes. */
-export interface OrderHandlers {
-  /** Price for the shipping address with `taxState: "final"`. */
-  'order.price': {
-    input: {
-      readonly currency: string;
-      readonly lines: readonly OrderLineRequest[];
-      readonly destination: Destination;
-      readonly coupons: readonly string[];
-      readonly shippingMethod: string | null;
-    };
-    outcome: Quote;
-  };
-  /** Authorise under the key `<orderId>:authorise`; repeated until definite. */
-  'payment.authorise': {
-    input: { readonly orderId: string; readonly amount: number; readonly currency: string; readonly token: string };
-    outcome: { readonly ok: true; readonly paymentId: string; readonly provider: string } | { readonly ok: false; readonly code: string };
-  };
-  'payment.void': {
-    input: { readonly orderId: string; readonly paymentId: string };
-    outcome: { readonly ok: true } | { readonly ok: false; readonly code: string };
-  };
-  /** Captures first under the capture job's key (where that was requested), then refunds the whole. */
-  'payment.refund': {
-    input: { readonly orderId: string; readonly paymentId: string; readonly amount: number; readonly captureFirst: boolean };
-    outcome: { readonly ok: true } | { readonly ok: false; readonly code: string };
+function requestCapture(state: OrderState, at: number): OrderDecision {
+  const { reference, amount, captureRequested } = state.payment;
+  // Captured, or cancelled: the append that made it so closed the job's row, or the one that ends the cancel will.
+  if (!mayCapture(state) || reference === null) return { reply: DONE };
+  const reply: OrderReply = { ok: true, kind: 'capture', paymentId: reference, amount };
+  return captureRequested ? { reply } : { events: [{ kind: 'capture_requested', at }], reply };
+}
+
+/** The job was let go ahead: what it reports counts also where a cancel has begun since. */
+function awaitsCapture(state: OrderState): boolean {
+  const { payment, phase } = state;
+  return (
+    payment.captureRequested && payment.state === 'authorized' && (phase === 'confirmed' || phase === 'cancelling')
+  );
+}
+
+function report(
+  state: OrderState,
+  command: Extract<OrderCommand, { kind: 'capture_done' | 'capture_refused' | 'email_sent' }>,
+  at: number,
+): OrderDecision {
+  const outboxClose = [command.outboxId];
+  switch (command.kind) {
+    case 'capture_done':
+      if (!awaitsCapture(state)) return { reply: DONE };
+      return { events: [{ kind: 'captured', at }], reply: DONE, outboxClose };
+    case 'capture_refused':
+      if (!awaitsCapture(state)) return { reply: DONE };
+      // The row is closed, the outcome is known. Whoever runs the job again asks anew.
+      return { events: [{ kind: 'capture_refused', at, code: command.code }], reply: DONE, outboxClose };
+    case 'email_sent':
+      if (state.phase === 'absent' || state.emailSent) return { reply: DONE };
+      return { events: [{ kind: 'email_sent', at }], reply: DONE, outboxClose };
+  }
+}
+
+/** For a registry that wants another give-up time than `order` has. */
+export function createOrder(options: OrderOptions = {}): ActorType<OrderState, OrderCommand, OrderEvent, OrderReply> {
+  const giveUpAfterMs = options.giveUpAfterMs ?? GIVE_UP_AFTER_MS;
+  return {
+    type: 'order',
+    eventVersion: EVENT_VERSION,
+    initial: initialOrder,
+    decide(state, command: OrderCommand | RuntimeCommand, ctx): OrderDecision {
+      switch (command.kind) {
+        case 'start':
+          return start(state, command, giveUpAfterMs, ctx);
+        case 'get':
+          return {
+            reply: state.phase === 'absent' ? { ok: false, code: 'not_found' } : replyAfter(state, [], ctx),
+          };
+        case 'cancel':
+          return cancel(state, command.ifMatch, ctx);
+        case 'request_capture':
+          return requestCapture(state, ctx.now);
+        case 'capture_done':
+        case 'capture_refused':
+        case 'email_sent':
+          return report(state, command, ctx.now);
+        case '$wake':
+          return giveUp(state, ctx.now);
+        case '$outcome':
+          return takeOutcome(state, command.effectId, command.outcome, ctx);
+      }
+    },
+    apply: applyOrder,
+    snapshot: copyOrder,
+    restore: restoreOrder,
+    pending: pendingOf,
+    wakeAt,
+    /** The read side carries neither the contact nor the payment's token. */
+    project(id, state, events, seq) {
+      if (!events.some(isVisible)) return [];
+      const { contact: _sealed, ...doc } = orderDoc(state);
+      return [{ table: 'orders', key: id, version: seq, doc }];
+    },
   };
 }
+
+export const order = createOrder();
+export { captureRow };

@@ -1,0 +1,228 @@
+/**
+ * What a shopper changes in an open cart: lines, coupons, destination, shipping; and the stock held for lines whose sku
+ * says so. Relies on `cart.ts` to have checked that the cart is open, that no hold is being asked for, and `If-Match`.
+ *
+ * A hold is asked for before the line changes: `hold_wanted` is journaled, the sku answers, and only then the line is
+ * set and the caller answered. (Simpler: set the line first and take it back where the sku refuses; a shopper, or a
+ * checkout, could see units that nobody holds.) A smaller quantity and a removal need no leave: the line changes at
+ * once, and the sku is told until it has answered.
+ */
+import type { DecideContext, Decision, Effect } from '../runtime/actor.ts';
+import { invariant } from '../runtime/fault.ts';
+import type { CartEdit, CartRefusal, CartReply } from './cart-protocol.ts';
+import { type CartEvent, type CartLine, type CartState, isLive, lineOfHold, type WantedHold } from './cart-state.ts';
+import type { SkuCommand, SkuReply } from './sku-protocol.ts';
+
+export type CartDecision = Decision<CartEvent, CartReply>;
+type Refusal = Extract<CartReply, { ok: false }>;
+
+export const LINES_MAX = 200;
+export const QUANTITY_MAX = 999;
+export const COUPONS_MAX = 10;
+/** How long the cart waits for a sku before it gives the request up; longer than any caller waits. */
+export const HOLD_GIVE_UP_MS = 30_000;
+
+export const CART: CartReply = { ok: true, kind: 'cart' };
+
+export function refuse(code: CartRefusal, more: Omit<Refusal, 'ok' | 'code'> = {}): CartDecision {
+  return { reply: { ok: false, code, ...more } };
+}
+
+function change(event: CartEvent): CartDecision {
+  return { events: [event], reply: CART };
+}
+
+const UNCHANGED: CartDecision = { reply: CART };
+
+interface HoldTerms {
+  readonly sku: string;
+  readonly quantity: number;
+  readonly maxPerOrder: number | null;
+  readonly ttlMs: number;
+}
+
+function wantHold(state: CartState, line: CartLine | undefined, terms: HoldTerms, ctx: DecideContext): CartDecision {
+  const { now } = ctx;
+  if (line === undefined) {
+    const cooldown = state.cooldowns.find((other) => other.sku === terms.sku && other.until > now);
+    if (cooldown !== undefined) return refuse('hold_cooldown', { retryAfterMs: cooldown.until - now });
+  }
+  const live = isLive(line?.hold, now) ? line.hold : null;
+  const holdId = live?.id ?? ctx.newId('hold');
+  const rev = live === null ? 1 : live.rev + 1;
+  const token = `${holdId}:${rev}`;
+  const wanted: WantedHold = {
+    token,
+    key: ctx.key ?? null,
+    lineId: line?.id ?? ctx.newId('lin'),
+    sku: terms.sku,
+    holdId,
+    rev,
+    quantity: terms.quantity,
+    maxPerOrder: terms.maxPerOrder,
+    ttlMs: terms.ttlMs,
+    retried: false,
+    giveUpAt: now + HOLD_GIVE_UP_MS,
+  };
+  return { events: [{ kind: 'hold_wanted', at: now, wanted }], park: token };
+}
+
+function overLimit(quantity: number, maxPerOrder: number | null): boolean {
+  return quantity > QUANTITY_MAX || (maxPerOrder !== null && quantity > maxPerOrder);
+}
+
+function addLine(state: CartState, command: Extract<CartEdit, { kind: 'add_line' }>, ctx: DecideContext): CartDecision {
+  const { product } = command;
+  const { sku, maxPerOrder } = product;
+  invariant(Number.isSafeInteger(command.quantity) && command.quantity > 0, 'an added quantity is at least 1');
+  if (!product.currencies.includes(state.currency)) return refuse('price_unavailable', { skus: [sku] });
+  const line = state.lines.find((other) => other.sku === sku);
+  const quantity = (line?.quantity ?? 0) + command.quantity;
+  if (overLimit(quantity, maxPerOrder)) return refuse('limit_reached', { skus: [sku] });
+  if (line === undefined && state.lines.length >= LINES_MAX) return refuse('cart_full');
+  // Units that are held stay held, also where the sku has since become one that is held at checkout.
+  const kept = line !== undefined && isLive(line.hold, ctx.now) ? line.holdTtlMs : null;
+  const ttlMs = product.holdAt === 'cart' ? product.holdTtlMs : kept;
+  if (ttlMs !== null) return wantHold(state, line, { sku, quantity, maxPerOrder, ttlMs }, ctx);
+  const lineId = line?.id ?? ctx.newId('lin');
+  return change({ kind: 'line_set', at: ctx.now, lineId, sku, quantity, maxPerOrder });
+}
+
+function removeLine(line: CartLine, ctx: DecideContext): CartDecision {
+  const held = isLive(line.hold, ctx.now) ? line.hold : null;
+  const cooldownUntil = held === null || line.holdTtlMs === null ? null : ctx.now + line.holdTtlMs;
+  return change({
+    kind: 'line_removed',
+    at: ctx.now,
+    lineId: line.id,
+    releaseHoldId: held?.id ?? null,
+    cooldownUntil,
+  });
+}
+
+function setQuantity(state: CartState, line: CartLine, quantity: number, ctx: DecideContext): CartDecision {
+  invariant(Number.isSafeInteger(quantity) && quantity >= 0, 'a quantity is a whole number, not negative');
+  if (quantity === 0) return removeLine(line, ctx);
+  const { id: lineId, sku, maxPerOrder, holdTtlMs: ttlMs } = line;
+  const live = isLive(line.hold, ctx.now);
+  if (quantity === line.quantity && (ttlMs === null || live)) return UNCHANGED;
+  // Going down is always allowed, also from above a limit that was lowered since.
+  if (quantity > line.quantity && overLimit(quantity, maxPerOrder)) return refuse('limit_reached', { skus: [sku] });
+  if (ttlMs === null) return change({ kind: 'line_set', at: ctx.now, lineId, sku, quantity, maxPerOrder });
+  if (live && quantity < line.quantity) return change({ kind: 'line_lowered', at: ctx.now, lineId, quantity });
+  return wantHold(state, line, { sku, quantity, maxPerOrder, ttlMs }, ctx);
+}
+
+/** By the line's id, or by a sku that is on one line only. */
+function onLine(state: CartState, name: string, then: (line: CartLine) => CartDecision): CartDecision {
+  const byId = state.lines.find((line) => line.id === name);
+  if (byId !== undefined) return then(byId);
+  const [first, second] = state.lines.filter((line) => line.sku === name);
+  if (first === undefined) return refuse('line_unknown');
+  return second === undefined ? then(first) : refuse('ambiguous_line');
+}
+
+function applyCoupon(state: CartState, code: string, now: number): CartDecision {
+  const coupon = code.toUpperCase();
+  if (state.coupons.includes(coupon)) return UNCHANGED;
+  if (state.coupons.length >= COUPONS_MAX) return refuse('coupon_limit');
+  return change({ kind: 'coupons_set', at: now, coupons: [...state.coupons, coupon] });
+}
+
+function removeCoupon(state: CartState, code: string, now: number): CartDecision {
+  const coupon = code.toUpperCase();
+  if (!state.coupons.includes(coupon)) return UNCHANGED;
+  return change({ kind: 'coupons_set', at: now, coupons: state.coupons.filter((other) => other !== coupon) });
+}
+
+export function decideEdit(state: CartState, command: CartEdit, ctx: DecideContext): CartDecision {
+  const at = ctx.now;
+  switch (command.kind) {
+    case 'add_line':
+      return addLine(state, command, ctx);
+    case 'set_quantity':
+      return onLine(state, command.line, (line) => setQuantity(state, line, command.quantity, ctx));
+    case 'remove_line':
+      return onLine(state, command.line, (line) => removeLine(line, ctx));
+    case 'apply_coupon':
+      return applyCoupon(state, command.code, at);
+    case 'remove_coupon':
+      return removeCoupon(state, command.code, at);
+    case 'set_destination': {
+      const { destination: next } = command;
+      const old = state.destination;
+      const same = old?.country === next.country && old.region === next.region && old.postalCode === next.postalCode;
+      return same ? UNCHANGED : change({ kind: 'destination_set', at, destination: next });
+    }
+    case 'set_shipping':
+      if (state.shippingMethod === command.method) return UNCHANGED;
+      return change({ kind: 'shipping_set', at, method: command.method });
+  }
+}
+
+/** The sku's answer to `state.wanted`, for the callers parked under its token. */
+function decideWanted(wanted: WantedHold, reply: SkuReply, state: CartState, ctx: DecideContext): CartDecision {
+  const at = ctx.now;
+  const { token, sku } = wanted;
+  const settle = (answer: CartReply) => [{ token, key: wanted.key ?? undefined, reply: answer }];
+  if (reply.ok && reply.kind === 'hold' && reply.quantity === wanted.quantity && reply.expiresAt !== null) {
+    return { events: [{ kind: 'hold_taken', at, expiresAt: reply.expiresAt }], settle: settle(CART) };
+  }
+  const ended = !reply.ok && (reply.code === 'hold_gone' || reply.code === 'hold_expired');
+  if (ended && !wanted.retried) {
+    const events: CartEvent[] = [];
+    if (lineOfHold(state, wanted.holdId)?.hold.expired === false) {
+      events.push({ kind: 'hold_expired', at, holdId: wanted.holdId });
+    }
+    events.push({ kind: 'hold_wanted', at, wanted: { ...wanted, holdId: ctx.newId('hold'), rev: 1, retried: true } });
+    return { events };
+  }
+  return { events: [{ kind: 'hold_refused', at }], settle: settle({ ok: false, code: 'out_of_stock', skus: [sku] }) };
+}
+
+/** An answer to a `hold` message: the one that a caller waits for, or one that told the sku of a smaller quantity. */
+export function decideHoldAnswer(
+  state: CartState,
+  holdId: string,
+  rev: number,
+  reply: SkuReply,
+  ctx: DecideContext,
+): CartDecision {
+  const { wanted } = state;
+  if (wanted !== null && wanted.holdId === holdId && wanted.rev === rev) return decideWanted(wanted, reply, state, ctx);
+  const hold = lineOfHold(state, holdId)?.hold;
+  if (hold === undefined || hold.rev !== rev || hold.acked === rev) return {};
+  const acked: CartEvent = { kind: 'hold_acked', at: ctx.now, holdId, rev };
+  if (reply.ok || reply.code === 'out_of_stock' || hold.expired) return { events: [acked] };
+  return { events: [acked, { kind: 'hold_expired', at: ctx.now, holdId }] };
+}
+
+/** A hold's quantity is on its way to the sku: what it holds may differ from the line. */
+export function isUnsettled(line: CartLine): boolean {
+  return line.hold !== null && !line.hold.expired && line.hold.acked !== line.hold.rev;
+}
+
+/** Releases sent at one time; the next ones follow as these are answered. */
+const RELEASES_AT_ONCE = 32;
+
+function toSku(id: string, sku: string, command: SkuCommand): Effect {
+  return { id, kind: 'send', to: { type: 'sku', id: sku }, command };
+}
+
+export function collectHoldEffects(state: CartState, effects: Effect[]): void {
+  const owner = state.id;
+  const { wanted } = state;
+  if (wanted !== null) {
+    const { holdId, rev, quantity, ttlMs } = wanted;
+    effects.push(toSku(`hold:${holdId}:${rev}`, wanted.sku, { kind: 'hold', holdId, owner, rev, quantity, ttlMs }));
+  }
+  for (const line of state.lines) {
+    if (line.hold === null || !isUnsettled(line) || wanted?.holdId === line.hold.id) continue;
+    const { id: holdId, rev } = line.hold;
+    const command: SkuCommand = { kind: 'hold', holdId, owner, rev, quantity: line.quantity, ttlMs: line.holdTtlMs };
+    effects.push(toSku(`hold:${holdId}:${rev}`, line.sku, command));
+  }
+  for (const { holdId, sku } of state.releases.slice(0, RELEASES_AT_ONCE)) {
+    effects.push(toSku(`release:${holdId}`, sku, { kind: 'release', holdId, owner }));
+  }
+}
