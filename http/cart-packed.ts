@@ -1,0 +1,131 @@
+/**
+ * A priced cart as a positional value without names, about a fifth of its JSON: this is what is kept under an idempotency key,
+ * and a replay writes the document anew from it. Positions are never reused; a later version appends.
+ */
+import type { Destination, Quote, QuotedLine } from '../workers/quote.ts';
+import { type CartFacts, factsOf, type LineFacts, type ShownState } from './cart-document.ts';
+
+export function packCart(cart: CartFacts, quote: Quote): unknown[] {
+  const { request } = cart;
+  const destination = request.destination;
+  const lines: unknown[] = [];
+  for (let i = 0; i < quote.lines.length; i++) {
+    const line = quote.lines[i] as QuotedLine;
+    const facts = factsOf(cart, line.id, i);
+    lines.push(line.id, line.sku, line.name, line.quantity, line.unitPrice, line.subtotal, line.discount);
+    lines.push(line.tax, line.taxIncluded, line.total, facts.stock, facts.holdId, facts.holdExpiresAt);
+  }
+  const shipping = quote.shipping;
+  return [
+    [cart.id, cart.version, cart.state, cart.orderId, cart.createdAt, cart.updatedAt, cart.expiresAt],
+    [request.currency, request.shippingMethod, request.coupons],
+    destination === null ? null : [destination.country, destination.region ?? null, destination.postalCode ?? null],
+    lines,
+    [
+      quote.bookVersion,
+      quote.taxState,
+      quote.subtotal,
+      quote.discount,
+      quote.shippingPrice,
+      quote.taxAdded,
+      quote.taxIncluded,
+      quote.total,
+    ],
+    shipping === null ? null : [shipping.method, shipping.price, shipping.tax, shipping.taxIncluded, shipping.total],
+    quote.discounts.map((discount) => [discount.code, discount.label, discount.amount]),
+    quote.taxes.map((tax) => [tax.name, tax.ratePpm, tax.base, tax.amount, tax.included]),
+    quote.warnings,
+  ];
+}
+
+const LINE_FIELDS = 13;
+
+type PackedHead = [string, number, ShownState, string | null, number, number, number];
+type PackedLines = (string | number | null)[];
+type PackedTotals = [number, Quote['taxState'], number, number, number, number, number, number];
+
+export function unpackCart(packed: unknown[]): { readonly cart: CartFacts; readonly quote: Quote } {
+  const [id, version, state, orderId, createdAt, updatedAt, expiresAt] = packed[0] as PackedHead;
+  const [currency, shippingMethod, coupons] = packed[1] as [string, string | null, string[]];
+  const place = packed[2] as [string, string | null, string | null] | null;
+  const [bookVersion, taxState, subtotal, discount, shippingPrice, taxAdded, taxIncluded, total] =
+    packed[4] as PackedTotals;
+  const shipping = packed[5] as [string, number, number, number, number] | null;
+  const { quoted, facts } = unpackLines(packed[3] as PackedLines);
+  const destination: Destination | null =
+    place === null
+      ? null
+      : {
+          country: place[0],
+          ...(place[1] === null ? undefined : { region: place[1] }),
+          ...(place[2] === null ? undefined : { postalCode: place[2] }),
+        };
+  return {
+    cart: {
+      id,
+      version,
+      state,
+      orderId,
+      request: {
+        currency,
+        lines: quoted.map((line) => ({ id: line.id, sku: line.sku, quantity: line.quantity })),
+        destination,
+        coupons,
+        shippingMethod,
+      },
+      lines: facts,
+      createdAt,
+      updatedAt,
+      expiresAt,
+    },
+    quote: {
+      bookVersion,
+      currency,
+      lines: quoted,
+      discounts: (packed[6] as [string, string, number][]).map(([code, label, amount]) => ({ code, label, amount })),
+      shipping:
+        shipping === null
+          ? null
+          : { method: shipping[0], price: shipping[1], tax: shipping[2], taxIncluded: shipping[3], total: shipping[4] },
+      taxes: (packed[7] as [string, number, number, number, boolean][]).map(
+        ([name, ratePpm, base, amount, included]) => ({
+          name,
+          ratePpm,
+          base,
+          amount,
+          included,
+        }),
+      ),
+      taxState,
+      subtotal,
+      discount,
+      shippingPrice,
+      taxAdded,
+      taxIncluded,
+      total,
+      warnings: packed[8] as string[],
+    },
+  };
+}
+
+function unpackLines(packed: PackedLines): { quoted: QuotedLine[]; facts: LineFacts[] } {
+  const quoted: QuotedLine[] = [];
+  const facts: LineFacts[] = [];
+  for (let i = 0; i < packed.length; i += LINE_FIELDS) {
+    const number = (field: number): number => packed[i + field] as number;
+    quoted.push({
+      id: packed[i] as string,
+      sku: packed[i + 1] as string,
+      name: packed[i + 2] as string,
+      quantity: number(3),
+      unitPrice: number(4),
+      subtotal: number(5),
+      discount: number(6),
+      tax: number(7),
+      taxIncluded: number(8),
+      total: number(9),
+    });
+    facts.push({ stock: number(10), holdId: packed[i + 11] as string | null, holdExpiresAt: number(12) });
+  }
+  return { quoted, facts };
+}

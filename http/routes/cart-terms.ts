@@ -1,0 +1,154 @@
+/**
+ * What changes a cart's price besides its lines: coupons, destination, shipping. Whether a coupon applies or a method serves the
+ * cart is a matter of pricing, not of the actor: the route prices the cart as it would be, then sends the command. Where the cart
+ * changes in between, the coupon stays and does nothing, and a warning tells; so the race is harmless.
+ */
+import type { CartCommand, CartGlance } from '../../actors/cart-protocol.ts';
+import { couponCode } from '../../schema/rules.ts';
+import type { PriceRequest, Quote } from '../../workers/quote.ts';
+import type { App } from '../app.ts';
+import { moneyIn, shippingDocument } from '../order-view.ts';
+import { problem } from '../problem.ts';
+import { type AnyRoute, type EdgeReply, type EdgeRequest, route } from '../route.ts';
+import { Destination } from '../schemas.ts';
+import { Cart, CartCouponParams, CartParams, ShippingInput, ShippingMethodList } from '../schemas-cart.ts';
+import { askCart, CART_PROBLEMS, CART_WRITE_PROBLEMS, glanceOrReplay, shut } from './cart-access.ts';
+
+export function cartTermRoutes(app: App): AnyRoute[] {
+  const applyCoupon = route({
+    method: 'PUT',
+    path: '/v1/carts/{id}/coupons/{code}',
+    operationId: 'applyCoupon',
+    summary: 'Apply a coupon',
+    tag: 'carts',
+    access: 'cart',
+    params: CartCouponParams,
+    responses: { 200: { description: 'The cart.', schema: Cart } },
+    problems: [...CART_WRITE_PROBLEMS, 'coupon_unknown', 'coupon_not_applicable', 'coupon_limit'],
+    handle: (request) => shut(app, request, request.params.id) ?? putCoupon(app, request, request.params),
+  });
+
+  const removeCoupon = route({
+    method: 'DELETE',
+    path: '/v1/carts/{id}/coupons/{code}',
+    operationId: 'removeCoupon',
+    summary: 'Take a coupon off',
+    tag: 'carts',
+    access: 'cart',
+    params: CartCouponParams,
+    responses: { 200: { description: 'The cart.', schema: Cart } },
+    problems: [...CART_WRITE_PROBLEMS, 'coupon_unknown'],
+    handle(request) {
+      const { id } = request.params;
+      const code = couponCode(request.params.code);
+      return (
+        shut(app, request, id) ?? askCart(app, request, id, { kind: 'remove_coupon', code, ifMatch: request.ifMatch })
+      );
+    },
+  });
+
+  const setDestination = route({
+    method: 'PUT',
+    path: '/v1/carts/{id}/destination',
+    operationId: 'setDestination',
+    summary: 'Say where the goods go; tax and shipping follow',
+    tag: 'carts',
+    access: 'cart',
+    params: CartParams,
+    body: Destination,
+    responses: { 200: { description: 'The cart.', schema: Cart } },
+    problems: CART_WRITE_PROBLEMS,
+    handle(request) {
+      const { id } = request.params;
+      const command: CartCommand = { kind: 'set_destination', destination: request.body, ifMatch: request.ifMatch };
+      return shut(app, request, id) ?? askCart(app, request, id, command);
+    },
+  });
+
+  const listMethods = route({
+    method: 'GET',
+    path: '/v1/carts/{id}/shipping-methods',
+    operationId: 'listShippingMethods',
+    summary: 'Shipping methods that serve this cart, with what each would cost',
+    tag: 'carts',
+    access: 'cart',
+    params: CartParams,
+    responses: {
+      200: { description: 'All of them, in the order in which they are offered.', schema: ShippingMethodList },
+    },
+    problems: CART_PROBLEMS,
+    handle: (request) => shut(app, request, request.params.id) ?? methodsFor(app, request, request.params.id),
+  });
+
+  const setShipping = route({
+    method: 'PUT',
+    path: '/v1/carts/{id}/shipping',
+    operationId: 'setShipping',
+    summary: 'Choose a shipping method',
+    tag: 'carts',
+    access: 'cart',
+    params: CartParams,
+    body: ShippingInput,
+    responses: { 200: { description: 'The cart.', schema: Cart } },
+    problems: [...CART_WRITE_PROBLEMS, 'shipping_unknown', 'shipping_unavailable'],
+    handle: (request) => shut(app, request, request.params.id) ?? putShipping(app, request, request.body.method),
+  });
+
+  return [applyCoupon, removeCoupon, setDestination, listMethods, setShipping];
+}
+
+export function priceRequestOf(cart: CartGlance): PriceRequest {
+  const { currency, lines, destination, coupons, shippingMethod } = cart;
+  return { currency, lines, destination, coupons, shippingMethod };
+}
+
+async function putCoupon(app: App, request: EdgeRequest, params: { id: string; code: string }): Promise<EdgeReply> {
+  const code = couponCode(params.code);
+  const command: CartCommand = { kind: 'apply_coupon', code, ifMatch: request.ifMatch };
+  const earlier = await glanceOrReplay(app, request, params.id);
+  if ('reply' in earlier) return earlier.reply;
+  const { cart } = earlier;
+  if (!app.catalogue.hasCoupon(code)) return problem('coupon_unknown');
+  if (cart.status === 'open' && !cart.coupons.includes(code)) {
+    const candidate = { ...priceRequestOf(cart), coupons: [...cart.coupons, code] };
+    const quote = await app.pricing.price(candidate, ESTIMATE);
+    if (quote.warnings.includes(`coupon_not_applicable:${code}`)) return problem('coupon_not_applicable');
+  }
+  return askCart(app, request, params.id, command);
+}
+const ESTIMATE = Object.freeze({ final: false });
+
+async function methodsFor(app: App, request: EdgeRequest, cartId: string): Promise<EdgeReply> {
+  const earlier = await glanceOrReplay(app, request, cartId);
+  if ('reply' in earlier) return earlier.reply;
+  const asked = priceRequestOf(earlier.cart);
+  const methods = app.catalogue.shippingMethods();
+  const [now, ...quotes] = await Promise.all([
+    app.pricing.price(asked, ESTIMATE),
+    ...methods.map(({ id }) => app.pricing.price({ ...asked, shippingMethod: id }, ESTIMATE)),
+  ]);
+  const money = moneyIn(asked.currency);
+  const items = methods.flatMap(({ id, name }, i) => {
+    const quote = quotes[i] as Quote;
+    // a method that does not serve the cart is not what its price was computed with
+    if (quote.shipping?.method !== id) return [];
+    const { price, tax, taxIncluded, total } = shippingDocument(quote, money) as NonNullable<
+      ReturnType<typeof shippingDocument>
+    >;
+    return [{ id, name, price, tax, taxIncluded, total, chosen: now?.shipping?.method === id }];
+  });
+  return { status: 200, headers: { 'cache-control': 'no-store' }, body: { items, nextCursor: null } };
+}
+
+async function putShipping(app: App, request: EdgeRequest<{ id: string }>, method: string): Promise<EdgeReply> {
+  const { id } = request.params;
+  const earlier = await glanceOrReplay(app, request, id);
+  if ('reply' in earlier) return earlier.reply;
+  const { cart } = earlier;
+  if (!app.catalogue.shippingMethods().some((known) => known.id === method)) return problem('shipping_unknown');
+  if (cart.status === 'open') {
+    const quote = await app.pricing.price({ ...priceRequestOf(cart), shippingMethod: method }, ESTIMATE);
+    if (quote.shipping !== null && quote.shipping.method !== method) return problem('shipping_unavailable');
+  }
+  return askCart(app, request, id, { kind: 'set_shipping', method, ifMatch: request.ifMatch });
+}

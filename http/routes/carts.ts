@@ -1,0 +1,204 @@
+/** Carts and their lines. Adding a line is the hottest call of the shop: one lookup, one command. */
+import type { CartCommand, CartReply, ProductTerms } from '../../actors/cart-protocol.ts';
+import type { Product } from '../../schema/product.ts';
+import type { App } from '../app.ts';
+import type { CartAnswer } from '../cart-view.ts';
+import { problem } from '../problem.ts';
+import { type AnyRoute, type EdgeReply, type EdgeRequest, route } from '../route.ts';
+import {
+  Cart,
+  CartCreated,
+  CartCreateInput,
+  CartLineParams,
+  CartParams,
+  LineAddInput,
+  LineSetInput,
+} from '../schemas-cart.ts';
+import {
+  askCart,
+  CART_PROBLEMS,
+  CART_WRITE_PROBLEMS,
+  cartRef,
+  finish,
+  glanceOrReplay,
+  keyOf,
+  shut,
+} from './cart-access.ts';
+
+export function cartRoutes(app: App): AnyRoute[] {
+  const create = route({
+    method: 'POST',
+    path: '/v1/carts',
+    operationId: 'createCart',
+    summary: 'Open a cart',
+    tag: 'carts',
+    access: 'none',
+    body: CartCreateInput,
+    bodyOptional: true,
+    idempotency: 'uuid',
+    limit: 'cart_create',
+    responses: { 201: { description: 'The cart and the token that opens it.', schema: CartCreated } },
+    problems: ['pricing_unavailable'],
+    handle: (request) => createCart(app, request, request.body),
+  });
+
+  const read = route({
+    method: 'GET',
+    path: '/v1/carts/{id}',
+    operationId: 'getCart',
+    summary: 'Read a cart, priced',
+    tag: 'carts',
+    access: 'cart',
+    params: CartParams,
+    responses: { 200: { description: 'The cart.', schema: Cart } },
+    problems: CART_PROBLEMS,
+    handle: (request) => shut(app, request, request.params.id) ?? askCart(app, request, request.params.id, GET),
+  });
+
+  const addLine = route({
+    method: 'POST',
+    path: '/v1/carts/{id}/lines',
+    operationId: 'addCartLine',
+    summary: 'Add units of a sku',
+    tag: 'carts',
+    access: 'cart',
+    params: CartParams,
+    body: LineAddInput,
+    responses: { 200: { description: 'The cart.', schema: Cart } },
+    problems: [
+      ...CART_WRITE_PROBLEMS,
+      'sku_unknown',
+      'price_unavailable',
+      'limit_reached',
+      'cart_full',
+      'out_of_stock',
+      'hold_cooldown',
+    ],
+    handle(request) {
+      const { id } = request.params;
+      const refused = shut(app, request, id);
+      if (refused !== null) return refused;
+      const product = app.catalogue.product(request.body.sku);
+      if (product === undefined || !product.active) return unknownSku(app, request, id);
+      const { quantity } = request.body;
+      return askCart(app, request, id, {
+        kind: 'add_line',
+        product: termsOf(product),
+        quantity,
+        ifMatch: request.ifMatch,
+      });
+    },
+  });
+
+  const setLine = route({
+    method: 'PATCH',
+    path: '/v1/carts/{id}/lines/{line}',
+    operationId: 'setCartLine',
+    summary: "Set a line's quantity; 0 removes it",
+    tag: 'carts',
+    access: 'cart',
+    params: CartLineParams,
+    body: LineSetInput,
+    responses: { 200: { description: 'The cart.', schema: Cart } },
+    problems: [
+      ...CART_WRITE_PROBLEMS,
+      'line_unknown',
+      'ambiguous_line',
+      'limit_reached',
+      'out_of_stock',
+      'hold_cooldown',
+    ],
+    handle(request) {
+      const { id, line } = request.params;
+      const { quantity } = request.body;
+      const command: CartCommand =
+        quantity === 0
+          ? { kind: 'remove_line', line, ifMatch: request.ifMatch }
+          : { kind: 'set_quantity', line, quantity, ifMatch: request.ifMatch };
+      return shut(app, request, id) ?? askCart(app, request, id, command);
+    },
+  });
+
+  const removeLine = route({
+    method: 'DELETE',
+    path: '/v1/carts/{id}/lines/{line}',
+    operationId: 'removeCartLine',
+    summary: 'Remove a line',
+    tag: 'carts',
+    access: 'cart',
+    params: CartLineParams,
+    responses: { 200: { description: 'The cart.', schema: Cart } },
+    problems: [...CART_WRITE_PROBLEMS, 'line_unknown', 'ambiguous_line'],
+    handle(request) {
+      const { id, line } = request.params;
+      return (
+        shut(app, request, id) ?? askCart(app, request, id, { kind: 'remove_line', line, ifMatch: request.ifMatch })
+      );
+    },
+  });
+
+  return [create, read, addLine, setLine, removeLine];
+}
+
+const GET: CartCommand = Object.freeze({ kind: 'get' });
+
+type CreateInput =
+  | { currency?: string; destination?: Extract<CartCommand, { kind: 'create' }>['destination'] }
+  | undefined;
+
+async function createCart(app: App, request: EdgeRequest, input: CreateInput): Promise<EdgeReply> {
+  const currency = input?.currency ?? app.catalogue.defaultCurrency;
+  if (!app.catalogue.currencies.includes(currency)) {
+    return problem('invalid_request', {
+      errors: [{ path: '/currency', message: `must be one of ${app.catalogue.currencies.join(', ')}` }],
+    });
+  }
+  const command: CartCommand = { kind: 'create', currency, destination: input?.destination ?? null };
+  if (request.key === undefined) {
+    const id = app.newId('cart');
+    const answer = await app.system.ask(cartRef(id), command, { render: true, fresh: true });
+    return withToken(app, id, await finish(app, answer as CartAnswer));
+  }
+  const id = await idUnderKey(app, request.key.raw);
+  const answer = await app.system.ask(cartRef(id), command, { render: true, key: keyOf(request) });
+  return withToken(app, id, await finish(app, answer as CartAnswer));
+}
+
+/** The id that a first try under this key gave the cart, under whichever secret it was made. */
+async function idUnderKey(app: App, key: string): Promise<string> {
+  const [newest, ...older] = app.tokens.candidates(key);
+  for (const id of older) {
+    const reply = (await app.system.ask(cartRef(id), { kind: 'glance' } satisfies CartCommand)) as CartReply;
+    if (reply.ok) return id;
+  }
+  return newest ?? app.newId('cart');
+}
+
+/** The token is made anew for each answer, so that none is ever recorded. */
+function withToken(app: App, id: string, reply: EdgeReply): EdgeReply {
+  if (reply.status !== 201 || typeof reply.body !== 'string') return reply;
+  return {
+    status: 201,
+    headers: reply.headers ?? {},
+    body: `{"cart":${reply.body},"token":"${app.tokens.issue(id)}"}`,
+  };
+}
+
+/** A retry of an add that went well is answered even where the product has gone since. */
+async function unknownSku(app: App, request: EdgeRequest, cartId: string): Promise<EdgeReply> {
+  if (request.key === undefined) return problem('sku_unknown');
+  const earlier = await glanceOrReplay(app, request, cartId);
+  return 'reply' in earlier ? earlier.reply : problem('sku_unknown');
+}
+
+const TERMS = new WeakMap<Product, ProductTerms>();
+
+/** What the actor decides from; made once for each version of a product. */
+export function termsOf(product: Product): ProductTerms {
+  const known = TERMS.get(product);
+  if (known !== undefined) return known;
+  const { sku, maxPerOrder, holdAt, holdTtlMs } = product;
+  const terms = Object.freeze({ sku, maxPerOrder, holdAt, holdTtlMs, currencies: Object.keys(product.prices) });
+  TERMS.set(product, terms);
+  return terms;
+}

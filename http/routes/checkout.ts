@@ -1,0 +1,142 @@
+/**
+ * Checkout. The contact is sealed before anything is sent, under a key of the cart's own that is durable by then, so that no event ever
+ * holds it in clear. The cart's actor starts the order and answers once its outcome is known; after 5 s without one the
+ * buyer gets the pending order, and the actor's answer, when it comes, is recorded under the key all the same. The
+ * 202 itself is not recorded: a retry gets the outcome, or waits for it again.
+ */
+import type { CartCommand, CartGlance, CartReply, SealedContact } from '../../actors/cart-protocol.ts';
+import type { OrderDoc, OrderReply } from '../../actors/order-protocol.ts';
+import type { Destination } from '../../workers/quote.ts';
+import type { App } from '../app.ts';
+import type { CartAnswer } from '../cart-view.ts';
+import { type Contact, orderReply } from '../order-view.ts';
+import { problem } from '../problem.ts';
+import { type AnyRoute, type EdgeReply, type EdgeRequest, route } from '../route.ts';
+import type { ShippingAddress } from '../schemas.ts';
+import { CartParams, CheckoutInput } from '../schemas-cart.ts';
+import { Order } from '../schemas-order.ts';
+import { CART_WRITE_PROBLEMS, cartRef, finish, keyOf, shut } from './cart-access.ts';
+
+/** The actor's answer is let go this long after the 202, so that callers who wait stay few. */
+const ANSWER_MARGIN_MS = 5_000;
+
+export function checkoutRoutes(app: App): AnyRoute[] {
+  const checkout = route({
+    method: 'POST',
+    path: '/v1/carts/{id}/checkout',
+    operationId: 'checkoutCart',
+    summary: 'Order what is in the cart',
+    tag: 'checkout',
+    access: 'cart',
+    params: CartParams,
+    body: CheckoutInput,
+    idempotency: 'required',
+    limit: 'checkout',
+    responses: {
+      201: { description: 'The order is confirmed and the charge authorised.', schema: Order },
+      202: { description: 'The outcome is not known yet; the order ends `confirmed` or `failed`.', schema: Order },
+    },
+    problems: [
+      ...CART_WRITE_PROBLEMS,
+      'payment_declined',
+      'price_changed',
+      'out_of_stock',
+      'hold_expired',
+      'cart_empty',
+      'price_unavailable',
+      'shipping_unavailable',
+      'order_failed',
+    ],
+    handle: (request) =>
+      shut(app, request, request.params.id) ?? checkOut(app, request, request.params.id, request.body),
+  });
+  return [checkout];
+}
+
+async function checkOut(app: App, request: EdgeRequest, cartId: string, input: CheckoutInput): Promise<EdgeReply> {
+  const key = keyOf(request);
+  if (key === undefined) return problem('idempotency_key_required');
+  const contact = await seal(app, cartId, input);
+  const command: CartCommand = {
+    kind: 'checkout',
+    request: {
+      contact,
+      destination: destinationOf(input.shippingAddress),
+      expectedTotal: input.expectedTotal,
+      paymentToken: input.payment.token,
+    },
+    ifMatch: request.ifMatch,
+  };
+  const { checkoutWaitMs } = app.settings;
+  const timeoutMs = checkoutWaitMs + ANSWER_MARGIN_MS;
+  const answer = app.system.ask(cartRef(cartId), command, { render: true, key, timeoutMs }) as Promise<CartAnswer>;
+  const inTime = await within(app, answer, checkoutWaitMs);
+  if (inTime !== LATE) return finish(app, inTime);
+  const order = await orderInTheMaking(app, cartId, contact);
+  // no order is in the making any more: the answer is on its way
+  return order === null ? finish(app, await answer) : orderReply({ order, status: 202, replayed: false }, app.subjects);
+}
+
+const LATE = Symbol('late');
+
+/** The promise's outcome, or `LATE` after the time is over; it is then let go on, and a later failure of it is nobody's. */
+function within<T>(app: App, promise: Promise<T>, waitMs: number): Promise<T | typeof LATE> {
+  return new Promise((resolve, reject) => {
+    const timer = app.clock.setTimeout(() => resolve(LATE), waitMs);
+    promise.then(
+      (value) => {
+        timer.cancel();
+        resolve(value);
+      },
+      (fault) => {
+        timer.cancel();
+        reject(fault);
+      },
+    );
+  });
+}
+
+/** What a stored order needs of the buyer, encrypted under the cart's own key. One subject is one guest's one cart. */
+async function seal(app: App, subject: string, input: CheckoutInput): Promise<SealedContact> {
+  const { email, shippingAddress, billingAddress } = input;
+  const contact: Contact = {
+    email,
+    shippingAddress,
+    ...(billingAddress === undefined ? undefined : { billingAddress }),
+  };
+  await app.subjects.ensure(subject);
+  return { subject, bytes: await app.subjects.seal(subject, contact) };
+}
+
+export function destinationOf(address: ShippingAddress): Destination {
+  const { country, region, postalCode } = address;
+  return { country, ...(region === undefined ? undefined : { region }), postalCode };
+}
+
+/** Null where the cart has none. */
+async function orderInTheMaking(app: App, cartId: string, contact: SealedContact): Promise<OrderDoc | null> {
+  const glance = (await app.system.ask(cartRef(cartId), { kind: 'glance' } satisfies CartCommand)) as CartReply;
+  if (!glance.ok || glance.kind !== 'glance' || glance.cart.orderId === null) return null;
+  if (glance.cart.status !== 'checking_out') return null;
+  const { orderId } = glance.cart;
+  const reply = (await app.system.ask({ type: 'order', id: orderId }, { kind: 'get' })) as OrderReply;
+  if (reply.ok && reply.kind === 'order') return reply.order;
+  return unstarted(orderId, cartId, glance.cart, contact, app.clock.now());
+}
+
+/** The order as it will be when the cart's message reaches it. */
+function unstarted(id: string, cartId: string, cart: CartGlance, contact: SealedContact, now: number): OrderDoc {
+  return {
+    id,
+    version: 0,
+    cartId,
+    state: 'pending',
+    fulfilment: 'none',
+    quote: null,
+    lines: cart.lines.map((line) => ({ ...line, cartHoldId: null })),
+    payment: { state: 'none', provider: null, reference: null, amount: 0, currency: cart.currency, history: [] },
+    failure: null,
+    placedAt: now,
+    contact,
+  };
+}

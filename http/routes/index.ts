@@ -1,0 +1,25 @@
+/**
+ * The table of routes of the public contract, in the order of the page that describes it. Adding an endpoint is a declaration in
+ * the file of its concern; the edge and the OpenAPI document take it from here.
+ */
+import type { App } from '../app.ts';
+import type { AnyRoute } from '../route.ts';
+import { adminJobRoutes } from './admin-jobs.ts';
+import { adminOrderRoutes } from './admin-orders.ts';
+import { adminProductRoutes } from './admin-products.ts';
+import { adminStockRoutes } from './admin-stock.ts';
+import { audited } from './audit.ts';
+import { cartTermRoutes } from './cart-terms.ts';
+import { cartRoutes } from './carts.ts';
+import { checkoutRoutes } from './checkout.ts';
+import { orderRoutes } from './orders.ts';
+import { productRoutes } from './products.ts';
+
+export function allRoutes(app: App): AnyRoute[] {
+  const shoppers = [productRoutes, cartRoutes, cartTermRoutes, checkoutRoutes, orderRoutes];
+  const operators = [adminProductRoutes, adminStockRoutes, adminOrderRoutes, adminJobRoutes];
+  return [
+    ...shoppers.flatMap((routes) => routes(app)),
+    ...operators.flatMap((routes) => routes(app)).map((route) => audited(app, route)),
+  ];
+}
