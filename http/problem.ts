@@ -58,6 +58,7 @@ export const PROBLEMS = {
   not_cancellable: { status: 409, title: 'The order cannot be cancelled now.' },
   // operators
   stock_negative: { status: 409, title: 'The stock would become negative.' },
+  stock_limit: { status: 409, title: 'The stock would pass its limit.' },
   sku_in_use: { status: 409, title: 'The sku is still in use.' },
   job_not_failed: { status: 409, title: 'Only a job that has failed can be run again.' },
   // idempotency
