@@ -129,14 +129,17 @@ export class Exchange {
     block += context.corsBlock(this.#head.origin);
     const close = leave || context.draining;
     const statusLine = line;
+    const bodiless = this.#headOnly || status === 204 || status === 304;
+    if (bodiless) {
+      // the length and the wish to close are written as headers: told to `endWithoutBody`, a length makes the native response
+      // wait for as many bytes, and an absent length is read as a number (measured)
+      if (this.#headOnly) block += `\r\ncontent-length: ${lengthOf(body)}`;
+      if (close) block += '\r\nconnection: close';
+    }
     res.cork(() => {
       res.writeStatus(statusLine).writeHeader('x-content-type-options', block);
-      if (status === 204 || status === 304) res.endWithoutBody(undefined, close);
-      else if (this.#headOnly) {
-        // the length is written as a header: told to `endWithoutBody`, the native response would wait for that many bytes
-        res.writeHeader('content-length', String(lengthOf(body)));
-        res.endWithoutBody(undefined, close);
-      } else res.end(body ?? '', close);
+      if (bodiless) res.endWithoutBody();
+      else res.end(body ?? '', close);
     });
     this.#count(status);
     return failure;
