@@ -1,0 +1,247 @@
+/** The queues, the relay on the real outbox, and what operators see of them, on both backends: PostgreSQL and Redis. */
+import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
+import { after, before, beforeEach, describe, test } from 'node:test';
+import { Redis } from 'ioredis';
+import { sql } from 'kysely';
+import { eventually } from '../payments/test-database.ts';
+import { Fault } from '../runtime/fault.ts';
+import { migratedTestDatabase, type TestDatabase } from '../schema/test-database.ts';
+import { jobsAdmin } from './jobs-admin.ts';
+import { type OutboxSource, outboxOn, relayOnce, startRelay } from './outbox-relay.ts';
+import { type JobKind, openQueues, type Queues } from './queues.ts';
+
+const log = { warn: () => undefined };
+const redisUrl = process.env.TEST_REDIS_URL ?? 'redis://127.0.0.1:6379';
+let database: TestDatabase;
+let source: OutboxSource;
+before(async () => {
+  database = await migratedTestDatabase();
+  source = outboxOn(database.db);
+});
+after(() => database.drop());
+
+/** As an append adds it. */
+async function addRow(id: string, job: string, doc: object = {}): Promise<void> {
+  await sql`INSERT INTO outbox (id, shard, job, doc) VALUES (${id}, 0, ${job}, ${JSON.stringify(doc)}::jsonb)`.execute(
+    database.db,
+  );
+}
+/** As the append closes it that records the job's outcome. */
+async function closeRow(id: string): Promise<void> {
+  await sql`UPDATE outbox SET state = 'closed', changed_at = now() WHERE id = ${id} AND state <> 'closed'`.execute(
+    database.db,
+  );
+}
+const rowState = async (id: string) => (await source.get(id))?.state;
+
+for (const backend of ['PostgreSQL', 'Redis']) {
+  describe(`on ${backend}`, () => {
+    const prefix = `test-${randomBytes(6).toString('hex')}`;
+    const runs: string[] = [];
+    let broken = true;
+    const nothing = () => undefined;
+    const kind = (run: JobKind['run'], more: Partial<JobKind> = {}): JobKind => ({
+      attempts: 3,
+      backoffMs: 10,
+      ...more,
+      run: async (doc, outboxId) => {
+        runs.push(outboxId);
+        await run(doc, outboxId);
+      },
+    });
+    const kinds = {
+      fine: kind((_doc, outboxId) => closeRow(outboxId)),
+      forgetful: kind(async () => undefined),
+      once: kind(async (_doc, outboxId) => {
+        if (runs.filter((run) => run === outboxId).length === 1) throw new Error('not yet');
+      }),
+      sick: kind(async (_doc, outboxId) => {
+        if (broken) throw new Error('the provider is away');
+        await closeRow(outboxId);
+      }),
+      hopeless: kind(async () => {
+        throw new Fault('rejected', 'names no order', { retryable: false });
+      }),
+      clock: kind(async () => undefined, { everyMs: 1_000 }),
+    };
+    let queues: Queues;
+    const ran = (id: string) => runs.filter((run) => run === id).length;
+    const job = (kindName: string, id: string, doc = {}) => ({ id, kind: kindName, data: { outboxId: id, doc } });
+
+    before(async () => {
+      queues = await openQueues({
+        databaseUrl: database.url,
+        redisUrl: backend === 'Redis' ? redisUrl : undefined,
+        prefix,
+        kinds,
+        log,
+        failed: (outboxId, error) => source.markFailed(outboxId, error),
+      });
+      await queues.start();
+    });
+    after(async () => {
+      await queues.close();
+      if (backend !== 'Redis') return;
+      const redis = new Redis(redisUrl);
+      const keys = await redis.keys(`*${prefix}*`);
+      if (keys.length > 0) await redis.del(...keys);
+      redis.disconnect();
+    });
+
+    beforeEach(async () => {
+      await sql`DELETE FROM outbox`.execute(database.db);
+    });
+
+    test('a job runs', async () => {
+      await queues.add([job('fine', 'fine-1'), job('fine', 'fine-2')]);
+      await eventually(async () => (await queues.phase('fine', 'fine-2')) === 'completed');
+      assert.equal(ran('fine-1'), 1);
+      assert.equal(await queues.phase('fine', 'nobody'), 'absent');
+    });
+
+    test('a job whose id is known adds nothing', async () => {
+      await queues.add([job('fine', 'again')]);
+      await eventually(async () => (await queues.phase('fine', 'again')) === 'completed');
+      await queues.add([job('fine', 'again'), job('fine', 'after')]);
+      await eventually(async () => (await queues.phase('fine', 'after')) === 'completed');
+      assert.equal(ran('again'), 1);
+    });
+
+    test('a job that throws runs again', async () => {
+      await queues.add([job('once', 'once-1')]);
+      await eventually(async () => (await queues.phase('once', 'once-1')) === 'completed');
+      assert.equal(ran('once-1'), 2);
+    });
+
+    test('what no repeat can help fails at once', async () => {
+      await queues.add([job('hopeless', 'hopeless-1')]);
+      await eventually(async () => (await queues.phase('hopeless', 'hopeless-1')) === 'failed');
+      assert.equal(ran('hopeless-1'), 1);
+    });
+
+    test('a job that fails for good is seen by operators, page by page, and run again ends done', async () => {
+      const admin = jobsAdmin({ queues, outbox: source, nudge: nothing });
+      await addRow('ord_1:sick', 'sick', { orderId: 'ord_1' });
+      await addRow('ord_2:sick', 'sick', { orderId: 'ord_2' });
+      await relayOnce({ source, queues, log });
+      for (const id of ['ord_1:sick', 'ord_2:sick']) await eventually(async () => (await rowState(id)) === 'failed');
+      assert.equal(ran('ord_1:sick'), 3);
+
+      const first = await admin.list({ state: 'failed', job: 'sick', limit: 1, after: null });
+      assert.equal(first.items.length, 1);
+      const second = await admin.list({ state: 'failed', job: 'sick', limit: 1, after: first.next });
+      assert.equal(second.next, null);
+      const seen = [...first.items, ...second.items];
+      assert.deepEqual(seen.map((view) => view.id).sort(), ['ord_1:sick', 'ord_2:sick']);
+      const view = await admin.get('ord_1:sick');
+      assert.deepEqual(
+        [view?.job, view?.state, view?.attempts, view?.error, view?.subject],
+        ['sick', 'failed', 3, 'the provider is away', 'ord_1'],
+      );
+      assert.equal((await admin.counts()).sick?.failed, 2);
+
+      broken = false;
+      assert.equal(await admin.retry('ord_1:sick'), true);
+      await relayOnce({ source, queues, log });
+      await eventually(async () => (await rowState('ord_1:sick')) === 'closed');
+      await eventually(async () => (await admin.get('ord_1:sick'))?.state === 'done');
+      assert.equal(await admin.retry('ord_1:sick'), false);
+      assert.equal(await admin.retry('nobody'), false);
+      assert.equal(await admin.get('nobody'), null);
+      broken = true;
+    });
+
+    test('a job that failed and that the queue has lost is still seen and run again', async () => {
+      const admin = jobsAdmin({ queues, outbox: source, nudge: nothing });
+      await addRow('lost', 'sick', { orderId: 'ord_3' });
+      await relayOnce({ source, queues, log });
+      await eventually(async () => (await rowState('lost')) === 'failed');
+      await (await queues.queue('sick')?.getJob('lost'))?.remove();
+      const { items } = await admin.list({ state: 'failed', job: 'sick', limit: 20, after: null });
+      assert.deepEqual(
+        items.filter((view) => view.id === 'lost').map((view) => view.error),
+        ['the provider is away'],
+      );
+      broken = false;
+      assert.equal(await admin.retry('lost'), true);
+      await relayOnce({ source, queues, log });
+      await eventually(async () => (await rowState('lost')) === 'closed');
+      broken = true;
+    });
+
+    test('a periodic job is made by the clock', async () => {
+      await eventually(() => ran('') > 0);
+    });
+
+    test('two relays at once, and a repeat of one that died half-way, run each row once', async () => {
+      for (let i = 0; i < 50; i += 1) await addRow(`ord_${i}:fine`, 'fine', { orderId: `ord_${i}` });
+      const cut = { ...source, markRelayed: () => Promise.reject(new Error('killed')), putBack: async () => undefined };
+      await assert.rejects(relayOnce({ source: cut, queues, log, batchLimit: 30 }));
+      // What a dead relay had taken is open again after a while.
+      await sql`UPDATE outbox SET state = 'open' WHERE state = 'taken'`.execute(database.db);
+      await Promise.all([relayOnce({ source, queues, log }), relayOnce({ source, queues, log })]);
+      for (let i = 0; i < 50; i += 1) await eventually(async () => (await rowState(`ord_${i}:fine`)) === 'closed');
+      for (let i = 0; i < 50; i += 1) assert.equal(ran(`ord_${i}:fine`), 1);
+    });
+
+    test('a queue that takes nothing leaves the rows open', async () => {
+      await addRow('kept', 'fine');
+      const away = { kinds: queues.kinds, phase: queues.phase, add: () => Promise.reject(new Error('away')) };
+      await assert.rejects(relayOnce({ source, queues: away, log }));
+      assert.equal(await rowState('kept'), 'open');
+    });
+
+    test('a row open for too long is added again where its job is done or lost', async () => {
+      await addRow('done', 'forgetful');
+      await relayOnce({ source, queues, log });
+      await eventually(async () => (await queues.phase('forgetful', 'done')) === 'completed');
+      await relayOnce({ source, queues, log, staleMs: 0 });
+      await eventually(async () => (await queues.phase('forgetful', 'done~1')) === 'completed');
+      assert.equal(ran('done'), 2);
+      for (const id of ['done', 'done~1']) await (await queues.queue('forgetful')?.getJob(id))?.remove();
+      await relayOnce({ source, queues, log, staleMs: 0 });
+      await eventually(() => ran('done') === 3);
+    });
+
+    test('a row open for too long is not added again where its job has failed: it is marked so', async () => {
+      await addRow('gave-up', 'hopeless');
+      await relayOnce({ source, queues, log });
+      await eventually(async () => (await rowState('gave-up')) === 'failed');
+      // As if the node had died between the job's end and the mark.
+      await sql`UPDATE outbox SET state = 'relayed' WHERE id = 'gave-up'`.execute(database.db);
+      await relayOnce({ source, queues, log, staleMs: 0 });
+      assert.equal(await rowState('gave-up'), 'failed');
+      assert.equal(ran('gave-up'), 1);
+    });
+
+    test('a nudge relays at once, and a row of an unknown job holds up no other', async () => {
+      const relay = startRelay({ source, queues, log, pollMs: 3_600_000, batchLimit: 1 });
+      await addRow('strange', 'unheard_of');
+      await addRow('nudged-1', 'fine');
+      await addRow('nudged-2', 'fine');
+      relay.nudge();
+      await eventually(async () => (await rowState('nudged-2')) === 'closed');
+      await relay.close();
+      assert.equal(ran('nudged-1'), 1);
+      assert.equal(await rowState('strange'), 'failed');
+    });
+
+    if (backend === 'PostgreSQL') {
+      test('jobs go on after the loss of every connection', async () => {
+        await sql`
+          SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+          WHERE datname = current_database() AND pid <> pg_backend_pid()`.execute(database.db);
+        await eventually(async () => {
+          try {
+            await queues.add([job('fine', 'after-loss')]);
+            return true;
+          } catch {
+            return false;
+          }
+        });
+        await eventually(async () => (await queues.phase('fine', 'after-loss')) === 'completed', 15_000);
+      });
+    }
+  });
+}
