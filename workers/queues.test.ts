@@ -1,6 +1,8 @@
 /** The queues, the relay on the real outbox, and what operators see of them, on both backends: PostgreSQL and Redis. */
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
 import { after, before, beforeEach, describe, test } from 'node:test';
 import { Redis } from 'ioredis';
 import { sql } from 'kysely';
@@ -225,6 +227,35 @@ for (const backend of ['PostgreSQL', 'Redis']) {
       await relay.close();
       assert.equal(ran('nudged-1'), 1);
       assert.equal(await rowState('strange'), 'failed');
+    });
+
+    test('a job whose process is killed runs again elsewhere', async () => {
+      const shared = { databaseUrl: database.url, redisUrl: backend === 'Redis' ? redisUrl : undefined, lockMs: 1_000 };
+      const orphans = `${prefix}-orphans`;
+      const code = `const { openQueues } = await import(${JSON.stringify(new URL('./queues.js', import.meta.url).href)});
+        const hang = { run: () => { console.log('at work'); return new Promise(() => {}); } };
+        const log = { warn() {} };
+        const queues = await openQueues({ ...${JSON.stringify(shared)}, prefix: '${orphans}', kinds: { hang }, log });
+        await queues.add([{ id: 'orphan', kind: 'hang', data: { outboxId: 'orphan', doc: {} } }]);
+        await queues.start();`;
+      const child = spawn(process.execPath, ['--input-type=module', '-e', code], {
+        stdio: ['ignore', 'pipe', 'inherit'],
+      });
+      await once(child.stdout, 'data');
+      const dead = once(child, 'exit');
+      child.kill('SIGKILL');
+      await dead;
+      let runsHere = 0;
+      const hang: JobKind = {
+        run: async () => {
+          runsHere += 1;
+        },
+      };
+      const heir = await openQueues({ ...shared, prefix: orphans, kinds: { hang }, log });
+      await heir.start();
+      await eventually(async () => (await heir.phase('hang', 'orphan')) === 'completed');
+      assert.equal(runsHere, 1);
+      await heir.close();
     });
 
     if (backend === 'PostgreSQL') {
