@@ -18,13 +18,18 @@ import type { RateLimiter } from './rate-limits.ts';
 import type { EdgeReply } from './reply.ts';
 import { type RequestHead, readHead } from './request-head.ts';
 import type { AnyRoute, EdgeRequest } from './route.ts';
-import { type AdminKeys, type Role, roleCovers } from './tokens.ts';
+import { type Role, roleCovers } from './tokens.ts';
 import type { HttpRequest, HttpResponse } from './uws.ts';
 import { Checker, decodePart, parseJson, QueryReader } from './validation.ts';
 
 export interface EdgeLog {
   warn(detail: object, message: string): void;
   error(detail: object, message: string): void;
+}
+
+/** Who an operator is by the credential (`AdminKeys`). */
+export interface Operators {
+  roleOf(bearer: string | null): Role | null;
 }
 
 /** What all routes of an edge share. */
@@ -36,7 +41,7 @@ export interface Dispatch extends ExchangeContext {
   /** null: rate limits are off. */
   readonly limiters: ReadonlyMap<string, RateLimiter> | null;
   /** null: this edge has no operators' routes. */
-  readonly adminKeys: AdminKeys | null;
+  readonly adminKeys: Operators | null;
   newRequestId(): string;
 }
 

@@ -11,14 +11,13 @@
 import type { Clock } from '../runtime/clock.ts';
 import { BodyReader } from './body.ts';
 import { TrustedProxies } from './client-address.ts';
-import { compileRoute, type Dispatch, type EdgeLog } from './dispatch.ts';
+import { compileRoute, type Dispatch, type EdgeLog, type Operators } from './dispatch.ts';
 import { type EdgeStats, Exchange } from './exchange.ts';
 import { Metrics } from './metrics.ts';
 import { problem } from './problem.ts';
 import { RateLimiter, type RateLimitRules } from './rate-limits.ts';
 import { readHead } from './request-head.ts';
 import type { AnyRoute, Method } from './route.ts';
-import type { AdminKeys } from './tokens.ts';
 import {
   type HttpResponse,
   LISTEN_EXCLUSIVE,
@@ -58,7 +57,7 @@ export interface EdgeOptions {
   /** Addresses or networks whose `X-Forwarded-For` is believed. Default none. */
   readonly trustedProxies?: readonly string[];
   /** Needed where routes ask for an operator. */
-  readonly adminKeys?: AdminKeys;
+  readonly adminKeys?: Operators;
   /** Latencies are kept here; default: nowhere that is shown. */
   readonly metrics?: Metrics;
   /** Puts handlers of its own on the native server, before the routes (the feed). They are not guarded: see `isHostile`. */
