@@ -1,0 +1,100 @@
+/**
+ * The catalogue's tables as Kysely sees them, and the statements that write them. Every change takes the next version from
+ * the single row of `book_version` first and keeps that row locked until it commits. So versions become visible in their own
+ * order, without gaps, and whoever has read up to version v finds all that is new by `version > v`.
+ */
+import { type Kysely, sql } from 'kysely';
+import type { Product } from './product.ts';
+import type { Coupon, ShippingMethod, Store, TaxRate } from './rules.ts';
+import type { Json, Tables } from './tables.ts';
+
+interface Versioned {
+  /** Of the book in which this row last changed. */
+  version: number;
+}
+export interface ProductRow extends Versioned {
+  sku: string;
+  doc: Json<Product>;
+  /** A removed product stays as a mark, so that other nodes learn of it. */
+  deleted: boolean;
+}
+export interface RuleRow<Rule> extends Versioned {
+  id: string;
+  doc: Json<Rule>;
+  deleted: boolean;
+}
+export interface ShippingMethodRow extends RuleRow<ShippingMethod> {
+  /** Place in the order in which methods are offered. */
+  place: number;
+}
+export interface StoreRow extends Versioned {
+  /** Always 1: there is one store. */
+  id: number;
+  doc: Json<Store>;
+}
+export interface BookVersionRow extends Versioned {
+  /** Always 1. */
+  id: number;
+}
+
+/** A type and not an interface: `withTables` asks for one. */
+export type CatalogueTables = {
+  product: ProductRow;
+  coupon: RuleRow<Coupon>;
+  tax_rate: RuleRow<TaxRate>;
+  shipping_method: ShippingMethodRow;
+  store: StoreRow;
+  book_version: BookVersionRow;
+};
+
+/** A connection or transaction that knows these tables: `db.withTables<CatalogueTables>()`. */
+export type CatalogueDb = Kysely<Tables & CatalogueTables>;
+
+/** Rows in one statement. */
+const CHUNK = 5_000;
+
+/** Locks the catalogue for this transaction and returns the version that its changes get. */
+export async function nextVersion(trx: CatalogueDb): Promise<number> {
+  const row = await trx
+    .updateTable('book_version')
+    .set((change) => ({ version: change('version', '+', 1) }))
+    .where('id', '=', 1)
+    .returning('version')
+    .executeTakeFirstOrThrow();
+  return row.version;
+}
+
+/** Not locked: what was read may be old when it arrives. */
+export async function readVersion(db: CatalogueDb): Promise<number> {
+  const row = await db.selectFrom('book_version').select('version').where('id', '=', 1).executeTakeFirstOrThrow();
+  return row.version;
+}
+
+/** @returns how many of the products were not there before. Each sku may occur once. */
+export async function writeProducts(trx: CatalogueDb, version: number, products: readonly Product[]): Promise<number> {
+  let existing = 0;
+  for (let i = 0; i < products.length; i += CHUNK) {
+    const chunk = products.slice(i, i + CHUNK);
+    const skus = chunk.map(({ sku }) => sku);
+    const docs = chunk.map((product) => JSON.stringify(product));
+    const { rows } = await sql<{ count: number }>`
+      SELECT count(*) AS count FROM product WHERE sku = ANY(${skus}::text[]) AND NOT deleted`.execute(trx);
+    existing += rows[0]?.count ?? 0;
+    await sql`
+      INSERT INTO product (sku, doc, version, deleted)
+      SELECT t.sku, t.doc::jsonb, ${version}::bigint, false FROM unnest(${skus}::text[], ${docs}::text[]) AS t (sku, doc)
+      ON CONFLICT (sku) DO UPDATE SET doc = excluded.doc, version = excluded.version, deleted = false`.execute(trx);
+  }
+  return products.length - existing;
+}
+
+/** @returns false: there was none */
+export async function markRemoved(trx: CatalogueDb, version: number, sku: string): Promise<boolean> {
+  const result = await trx
+    .updateTable('product')
+    .set({ deleted: true, version })
+    .where('sku', '=', sku)
+    .where('deleted', '=', false)
+    .executeTakeFirst();
+  return result.numUpdatedRows > 0n;
+}
