@@ -101,6 +101,8 @@ export interface ActorType<State, Command, Event, Reply> {
   pending?(state: State): readonly Effect[];
   /** When the actor next has something due by itself, in milliseconds since the epoch; null: never. */
   wakeAt?(state: State): number | null;
+  /** Bounds of idempotency keys where the system's (`limits.keysPerActor`, `limits.keyedPerMinute`) do not fit; `none`: unbounded. */
+  readonly keyLimit?: 'none' | { readonly kept: number; readonly perMinute: number };
   /** Rows of the read side after a decision; `seq` is the sequence of its last event. */
   project?(id: string, state: State, events: readonly Event[], seq: number): readonly Projection[];
 }

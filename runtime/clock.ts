@@ -8,6 +8,8 @@ export interface Clock {
   /** Milliseconds of monotonic time, with fraction. */
   monotonic(): number;
   setTimeout(callback: () => void, delayMs: number): { cancel(): void };
+  /** Runs the callback in the next turn of the event loop, after what this one has already brought. */
+  schedule(callback: () => void): void;
 }
 
 /** The real clock; call `sync` with the database's time whenever it is known. */
@@ -34,5 +36,9 @@ export class SystemClock implements Clock {
     const timer = setTimeout(callback, delayMs);
     timer.unref();
     return { cancel: () => clearTimeout(timer) };
+  }
+
+  schedule(callback: () => void): void {
+    setImmediate(callback);
   }
 }

@@ -1,11 +1,28 @@
 /**
- * The actor system's public face: ask an actor, watch commits, start and drain. (Interfaces first; the implementation
- * is `createActorSystem`.)
+ * The actor system's public face: ask an actor, watch commits, start and drain; and the wiring of its parts.
+ *
+ * The way of a command: `ask` finds or brings in the actor (`residents.ts`, `activation.ts`), its turn decides
+ * (`turn.ts`) and leaves an entry on the shard's lane (`lane.ts`), and when that has committed, the gate (`gate.ts`) lets
+ * out everything that waited for it: answers, read rows, effects (`effects.ts`).
  */
 import type { ActorRef, AnyActorType, EffectHandler, KeyRef, Responder } from './actor.ts';
+import { Call } from './call.ts';
+import type { Cell, Entry, Kind } from './cell.ts';
 import type { Clock } from './clock.ts';
+import { Effects } from './effects.ts';
+import { Fault } from './fault.ts';
+import { Gate } from './gate.ts';
+import { Answers } from './idempotency.ts';
 import type { Journal, ProjectionRow } from './journal.ts';
+import { Lane } from './lane.ts';
+import { type Limits, limitsWith } from './limits.ts';
 import type { Membership } from './members.ts';
+import { createStats, type Stats } from './metrics.ts';
+import type { QuarantinedActor } from './quarantine.ts';
+import { Residents } from './residents.ts';
+import { laneOf, shardOf } from './shard.ts';
+import { Timers } from './timers.ts';
+import { Turns } from './turn.ts';
 
 export interface AskOptions {
   /** Under this key the answer is recorded and repeated. */
@@ -18,14 +35,35 @@ export interface AskOptions {
   readonly fresh?: boolean;
 }
 
+/** What an operator may know of an actor in memory. */
+export interface ActorSummary extends ActorRef {
+  readonly seq: number;
+  readonly status: Cell['status'];
+  /** Commands not decided yet. */
+  readonly waiting: number;
+  readonly parked: number;
+  /** Ids of the effects that its state waits for. */
+  readonly effects: readonly string[];
+  readonly keys: number;
+  /** Due time of its stored timer row, or null. */
+  readonly timerDue: number | null;
+}
+
 export interface ActorSystem {
   /** Resolves with the reply (or the rendered value) once everything it rests on is durable. Rejects with a `Fault`. */
   ask(ref: ActorRef, command: unknown, options?: AskOptions): Promise<unknown>;
   /** Rows of the read side, right after their commit, in order per key. */
   onProjection(listener: (row: ProjectionRow) => void): void;
   start(): Promise<void>;
-  /** Refuses new commands with `draining`, waits until all accepted ones are answered and all lanes are empty. */
+  /** Refuses new commands with `draining`, waits until all accepted ones are answered and all lanes are empty. Bounded by the time-out; then stopped. */
   drain(timeoutMs: number): Promise<void>;
+  /** Ends at once: open calls are failed, nothing more is written or said. What is in flight may still commit, as at a crash. */
+  stop(): void;
+  /** An actor in memory, or null. */
+  inspect(ref: ActorRef): ActorSummary | null;
+  quarantined(): readonly QuarantinedActor[];
+  /** Takes all idle actors out of memory (for tests). Returns how many went. */
+  evictAll(): number;
   readonly stats: Readonly<Record<string, number>>;
 }
 
@@ -37,6 +75,345 @@ export interface ActorSystemOptions {
   // biome-ignore lint/suspicious/noExplicitAny: responders of many types, each used only with its own
   readonly responders?: Readonly<Record<string, Responder<any, any>>>;
   readonly handlers?: Readonly<Record<string, EffectHandler>>;
+  readonly limits?: Partial<Limits>;
   /** Told of what an operator should know (quarantine, failed batches, fencing); must not throw. */
   readonly report?: (event: string, detail: Readonly<Record<string, unknown>>) => void;
+}
+
+export function createActorSystem(options: ActorSystemOptions): ActorSystem {
+  return new System(options);
+}
+
+/** `running` → `draining` → `stopped`; `fenced` from either: this incarnation may not write or answer any more. */
+type Phase = 'running' | 'draining' | 'stopped' | 'fenced';
+
+class System implements ActorSystem {
+  #phase: Phase = 'running';
+  readonly #clock: Clock;
+  readonly #limits: Limits;
+  readonly #membership: Membership;
+  readonly #stats: Stats = createStats();
+  readonly #report: (event: string, detail: Readonly<Record<string, unknown>>) => void;
+  readonly #kinds = new Map<string, Kind>();
+  readonly #lanes: Lane[] = [];
+  readonly #gate: Gate;
+  readonly #answers: Answers;
+  readonly #effects: Effects;
+  readonly #timers: Timers;
+  readonly #turns: Turns;
+  readonly #residents: Residents;
+  readonly #listeners: ((row: ProjectionRow) => void)[] = [];
+  #tick: { cancel(): void } | null = null;
+  #drained: (() => void) | null = null;
+
+  constructor(options: ActorSystemOptions) {
+    const { journal, clock, membership } = options;
+    const limits = limitsWith(options.limits);
+    const stats = this.#stats;
+    const report = options.report ?? (() => {});
+    this.#clock = clock;
+    this.#limits = limits;
+    this.#membership = membership;
+    this.#report = report;
+    for (const definition of options.types) {
+      if (this.#kinds.has(definition.type)) throw new Error(`two actor types are named ${definition.type}`);
+      const responder = options.responders?.[definition.type];
+      this.#kinds.set(definition.type, { definition, responder, cells: new Map() });
+    }
+    const lane = (shard: number): Lane => this.#lanes[laneOf(shard, journal.lanes)] as Lane;
+    this.#gate = new Gate({
+      clock,
+      limits,
+      membership,
+      stats,
+      replay: (call) => this.#answers.replay(call),
+      onQuiet: () => this.#quiet(),
+    });
+    this.#answers = new Answers({
+      journal,
+      limits,
+      stats,
+      responder: (type) => this.#kinds.get(type)?.responder,
+      answer: (call, value) => this.#gate.answer(call, value),
+      fail: (call, fault) => this.#gate.fail(call, fault),
+    });
+    this.#effects = new Effects(options.handlers ?? {}, clock, limits, stats, {
+      submit: (call) => this.#submit(call, false),
+      report,
+    });
+    this.#timers = new Timers(journal, clock, limits, membership, {
+      wake: (ref) => this.#wake(ref),
+      resident: (ref) => this.#kinds.get(ref.type)?.cells.get(ref.id),
+      quarantined: () => this.#residents.quarantine.size,
+      report,
+    });
+    this.#turns = new Turns({
+      clock,
+      limits,
+      stats,
+      membership,
+      gate: this.#gate,
+      timers: this.#timers,
+      lane,
+      evict: (cell) => this.#residents.evict(cell, null),
+      report,
+    });
+    this.#residents = new Residents({
+      journal,
+      clock,
+      limits,
+      stats,
+      gate: this.#gate,
+      timers: this.#timers,
+      effects: this.#effects,
+      lane,
+      run: (cell) => this.#turns.run(cell),
+      report,
+    });
+    const host = {
+      committed: (part: readonly Entry[]) => this.#committed(part),
+      failed: (part: readonly Entry[], fault: Fault) => this.#failed(part, fault),
+      dropped: (entry: Entry) => this.#dropped(entry),
+      fenced: () => this.#fenced(),
+      idle: () => this.#quiet(),
+      report,
+    };
+    for (let i = 0; i < journal.lanes; i++) this.#lanes.push(new Lane(i, journal, clock, limits, stats, host));
+  }
+
+  ask(ref: ActorRef, command: unknown, options: AskOptions = {}): Promise<unknown> {
+    return new Promise((resolve, reject) => {
+      const deadline = this.#clock.monotonic() + (options.timeoutMs ?? this.#limits.askTimeoutMs);
+      const render = options.render === true;
+      const call = new Call(ref, command, 'caller', deadline, resolve, reject, options.key, render);
+      this.#submit(call, options.fresh === true);
+    });
+  }
+
+  onProjection(listener: (row: ProjectionRow) => void): void {
+    this.#listeners.push(listener);
+  }
+
+  async start(): Promise<void> {
+    if (this.#tick !== null) return;
+    this.#timers.start();
+    this.#arm();
+  }
+
+  drain(timeoutMs: number): Promise<void> {
+    if (this.#phase !== 'running') return Promise.resolve();
+    this.#phase = 'draining';
+    return new Promise((resolve) => {
+      const timer = this.#clock.setTimeout(() => {
+        this.#report('drain_timed_out', { callers: this.#gate.calls.callers });
+        this.#drained?.();
+      }, timeoutMs);
+      this.#drained = () => {
+        this.#drained = null;
+        timer.cancel();
+        this.stop();
+        resolve();
+      };
+      this.#quiet();
+    });
+  }
+
+  stop(): void {
+    if (this.#phase === 'stopped' || this.#phase === 'fenced') return;
+    this.#phase = 'stopped';
+    this.#halt((call) =>
+      call.stage === 'waiting'
+        ? new Fault('draining', 'this node has stopped')
+        : new Fault('outcome_unknown', 'this node has stopped'),
+    );
+    this.#drained?.();
+  }
+
+  inspect(ref: ActorRef): ActorSummary | null {
+    const cell = this.#kinds.get(ref.type)?.cells.get(ref.id);
+    if (cell === undefined) return null;
+    const decided = cell.status !== 'loading' && cell.status !== 'waiting';
+    const effects = decided ? (cell.kind.definition.pending?.(cell.state) ?? []) : [];
+    return {
+      type: ref.type,
+      id: ref.id,
+      seq: cell.seq,
+      status: cell.status,
+      waiting: cell.waiting,
+      parked: [...(cell.side?.parked?.values() ?? [])].flat().length,
+      effects: effects.map((effect) => effect.id),
+      keys: cell.keys?.size ?? 0,
+      timerDue: cell.storedDue === 0 ? null : cell.storedDue,
+    };
+  }
+
+  quarantined(): readonly QuarantinedActor[] {
+    return this.#residents.quarantine.list();
+  }
+
+  evictAll(): number {
+    return this.#residents.evictIdle(this.#kinds.values());
+  }
+
+  get stats(): Readonly<Record<string, number>> {
+    const stats = this.#stats;
+    stats.actorsInMemory = this.#residents.passivation.size;
+    stats.commandsOpen = this.#gate.calls.callers;
+    stats.laneQueue = this.#lanes.reduce((sum, lane) => sum + lane.queued, 0);
+    stats.loadsWaiting = this.#residents.activation.waiting;
+    stats.effectsOpen = this.#effects.open;
+    stats.quarantined = this.#residents.quarantine.size;
+    return stats;
+  }
+
+  #submit(call: Call, fresh: boolean): void {
+    const kind = this.#kinds.get(call.ref.type);
+    if (kind === undefined) {
+      this.#gate.fail(call, new Fault('internal', `no actor type is named ${call.ref.type}`, { retryable: false }));
+      return;
+    }
+    const { id } = call.ref;
+    let cell = kind.cells.get(id);
+    const shard = cell === undefined ? shardOf(call.ref.type, id) : cell.shard;
+    const refusal = this.#refusal(call, cell, shard);
+    if (refusal !== null) {
+      this.#gate.fail(call, refusal);
+      return;
+    }
+    this.#gate.calls.add(call);
+    if (cell === undefined) cell = this.#residents.bringIn(kind, id, shard, fresh);
+    else this.#residents.passivation.touch(cell);
+    if (call.origin === 'wake') {
+      cell.needSide().waking = true;
+      this.#stats.wakes++;
+    }
+    if (cell.status === 'active' && cell.waiting === 0) {
+      this.#turns.turn(cell, call);
+      if (cell.waiting > 0) this.#turns.run(cell);
+    } else {
+      cell.enqueue(call);
+    }
+  }
+
+  /** Why the command is not taken, if so: nothing of it has been done then. */
+  #refusal(call: Call, cell: Cell | undefined, shard: number): Fault | null {
+    const outside = call.origin === 'caller';
+    if (this.#phase === 'fenced') return new Fault('shard_unavailable', 'this node was fenced');
+    if (this.#phase === 'stopped' || (this.#phase === 'draining' && outside)) {
+      return new Fault('draining', 'this node is going away', { retryAfterMs: 1000 });
+    }
+    if (!this.#membership.owns(shard) || (outside && !this.#membership.mayAnswer())) {
+      return new Fault('shard_unavailable', 'this node may not answer for the shard now', { retryAfterMs: 1000 });
+    }
+    if (outside && this.#gate.calls.callers >= this.#limits.commandsLimit) return overloaded('too many open commands');
+    if (cell === undefined) {
+      if (outside && this.#residents.passivation.size >= this.#limits.actorsHardLimit) {
+        return overloaded('too many busy actors');
+      }
+      return this.#residents.quarantine.refusal(call.ref);
+    }
+    return cell.waiting >= this.#limits.mailboxLimit ? overloaded("the actor's mailbox is full") : null;
+  }
+
+  #wake(ref: ActorRef): void {
+    if (this.#phase !== 'running') return;
+    if (this.#kinds.get(ref.type)?.cells.get(ref.id)?.side?.waking === true) return;
+    const taken = (pending: unknown): void => {
+      const cell = this.#kinds.get(ref.type)?.cells.get(ref.id);
+      if (cell !== undefined && Array.isArray(pending)) this.#effects.issue(cell, pending);
+    };
+    const command = { kind: '$wake' } as const;
+    this.#submit(new Call(ref, command, 'wake', Number.POSITIVE_INFINITY, taken, () => {}), false);
+  }
+
+  /** The gate opens for these, in order. */
+  #committed(part: readonly Entry[]): void {
+    for (const entry of part) {
+      this.#residents.settled(entry);
+      const { cell } = entry;
+      for (const { keyHash, fingerprint, payload } of entry.answers) {
+        this.#answers.remember(cell, keyHash, { fingerprint, payload });
+      }
+      if (entry.gated !== null) for (const call of entry.gated) this.#gate.open(call);
+      for (const row of entry.projections) this.#publish(row);
+      if (entry.effects.length > 0) this.#effects.issue(cell, entry.effects);
+    }
+    this.#residents.passivation.trim();
+  }
+
+  #failed(part: readonly Entry[], fault: Fault): void {
+    // What is still queued of these actors was never sent: it fails for the same reason, but may be tried again.
+    const behind = new Fault('database_unavailable', 'an earlier change of this actor was not written', {
+      cause: fault,
+    });
+    for (const { cell } of part) this.#residents.evict(cell, behind);
+    for (const entry of part) this.#fail(entry, fault);
+    this.#report('batch_failed', { actors: new Set(part.map((entry) => entry.cell)).size, fault: fault.code });
+  }
+
+  #dropped(entry: Entry): void {
+    this.#fail(entry, entry.cell.side?.fate ?? new Fault('database_unavailable', 'not written'));
+  }
+
+  #fail(entry: Entry, fault: Fault): void {
+    this.#residents.settled(entry);
+    if (entry.gated === null) return;
+    for (const call of entry.gated) {
+      // A reader behind a write that was refused has done nothing wrong itself.
+      const own =
+        call.wrote || fault.retryable ? fault : new Fault('database_unavailable', 'the state read was not written');
+      this.#gate.fail(call, own);
+    }
+  }
+
+  #publish(row: ProjectionRow): void {
+    for (const listener of this.#listeners) {
+      try {
+        listener(row);
+      } catch (error) {
+        this.#report('projection_listener_failed', { table: row.table, key: row.key, error: String(error) });
+      }
+    }
+  }
+
+  #fenced(): void {
+    if (this.#phase === 'fenced' || this.#phase === 'stopped') return;
+    this.#phase = 'fenced';
+    this.#report('fenced', { incarnation: this.#membership.incarnation });
+    this.#halt(() => new Fault('shard_unavailable', 'this node was fenced'));
+    this.#drained?.();
+  }
+
+  /** Everything in memory is dropped, and everybody who waits is told. */
+  #halt(faultFor: (call: Call) => Fault): void {
+    this.#tick?.cancel();
+    this.#timers.stop();
+    this.#effects.stop();
+    for (const lane of this.#lanes) lane.close();
+    this.#residents.clear(this.#kinds.values());
+    for (const call of this.#gate.calls.all()) this.#gate.fail(call, faultFor(call));
+  }
+
+  /** A drain is over when no caller waits and no lane has anything left. Sagas that nobody waits for go on after the restart. */
+  #quiet(): void {
+    if (this.#phase !== 'draining' || this.#drained === null || this.#gate.calls.callers > 0) return;
+    this.#timers.stop();
+    this.#effects.stop();
+    if (this.#lanes.every((lane) => lane.quiet)) this.#drained();
+  }
+
+  #arm(): void {
+    this.#tick = this.#clock.setTimeout(() => {
+      this.#gate.sweep();
+      this.#turns.sweep();
+      this.#effects.sweep();
+      this.#timers.fire();
+      this.#residents.passivation.sweep();
+      if (this.#phase === 'running' || this.#phase === 'draining') this.#arm();
+    }, this.#limits.tickMs);
+  }
+}
+
+function overloaded(message: string): Fault {
+  return new Fault('overloaded', message, { retryAfterMs: 1000 });
 }

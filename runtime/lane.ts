@@ -1,0 +1,308 @@
+/**
+ * One lane of the journal: takes the entries that decisions leave, writes them in batches with one append in flight, and
+ * says of each entry how it ended. Actors stay on one lane, so the order of their entries is the order of their commits.
+ */
+import type { Cell, Entry } from './cell.ts';
+import type { Clock } from './clock.ts';
+import { Fault } from './fault.ts';
+import { Fifo } from './fifo.ts';
+import type { Batch, Journal, ProjectionRow, SnapshotRow, TimerRow } from './journal.ts';
+import { AppendError, emptyBatch } from './journal.ts';
+import type { Limits } from './limits.ts';
+import type { Stats } from './metrics.ts';
+
+export interface LaneHost {
+  /** The part is durable, in this order. */
+  committed(part: readonly Entry[]): void;
+  /** The part is definitely not durable and never will be: its actors leave memory with all they have queued. */
+  failed(part: readonly Entry[], fault: Fault): void;
+  /** An entry that never reached the journal, because its actor failed before. */
+  dropped(entry: Entry): void;
+  fenced(): void;
+  /** The lane has nothing left. */
+  idle(): void;
+  report(event: string, detail: Readonly<Record<string, unknown>>): void;
+}
+
+export type LaneState = 'idle' | 'gathering' | 'writing' | 'retrying' | 'resolving' | 'closed';
+
+/**
+ * States:
+ * - `idle`: nothing queued. `enqueue` → `gathering`.
+ * - `gathering`: a flush is scheduled for the next turn of the event loop, so that one turn's decisions share a batch.
+ * - `writing`: an append is in flight. Success → its gate opens, and at once the next batch, or `idle`.
+ *   `refused` → the batch is cut in two (between actors, and within one actor between decisions) and each half is
+ *   written alone, down to the decision that is at fault: it fails, its actor leaves memory, the rest commits.
+ * - `retrying`: the journal said `unavailable`: the same batch is tried again with back-off; nothing of it was written.
+ * - `resolving`: the outcome is unknown. Nothing is reloaded and nothing further written until `resolve` says `committed`
+ *   (the gate opens) or `void` (the part fails); asked again with back-off while the database is away.
+ * - `closed`: fenced, or stopped. Nothing is said any more.
+ *
+ * `retrying` and `resolving` last as long as the database is away; after `laneAwayMs` of it, `refusal` turns away what
+ * would have to wait here.
+ */
+export class Lane {
+  readonly index: number;
+  state: LaneState = 'idle';
+  readonly #journal: Journal;
+  readonly #clock: Clock;
+  readonly #limits: Limits;
+  readonly #stats: Stats;
+  readonly #host: LaneHost;
+  readonly #queue = new Fifo<Entry>();
+  /** What is left of a batch that is being cut up, next part last. */
+  readonly #parts: Entry[][] = [];
+  #awaySince = Number.POSITIVE_INFINITY;
+
+  constructor(index: number, journal: Journal, clock: Clock, limits: Limits, stats: Stats, host: LaneHost) {
+    this.index = index;
+    this.#journal = journal;
+    this.#clock = clock;
+    this.#limits = limits;
+    this.#stats = stats;
+    this.#host = host;
+  }
+
+  get queued(): number {
+    return this.#queue.length;
+  }
+
+  get quiet(): boolean {
+    return this.state === 'idle' || this.state === 'closed';
+  }
+
+  /** Why this lane takes nothing further now, if so. To be asked before a decision is applied: an applied one must be enqueued. */
+  refusal(monotonic: number): Fault | null {
+    if (monotonic - this.#awaySince > this.#limits.laneAwayMs) {
+      return new Fault('database_unavailable', 'the journal cannot be reached', {
+        retryAfterMs: this.#limits.laneRetryMaxMs,
+      });
+    }
+    if (this.#queue.length >= this.#limits.laneLimit) {
+      return new Fault('overloaded', 'the journal is behind', { retryAfterMs: 1000 });
+    }
+    return null;
+  }
+
+  enqueue(entry: Entry): void {
+    this.#queue.push(entry);
+    if (this.state !== 'idle') return;
+    this.state = 'gathering';
+    this.#clock.schedule(() => {
+      if (this.state === 'gathering') void this.#run();
+    });
+  }
+
+  close(): void {
+    this.state = 'closed';
+    this.#queue.drain();
+    this.#parts.length = 0;
+  }
+
+  async #run(): Promise<void> {
+    for (let part = this.#take(); part !== null; part = this.#take()) {
+      await this.#write(part);
+      if (this.#closed()) return;
+    }
+    this.state = 'idle';
+    this.#host.idle();
+  }
+
+  /** The state may have changed during an await; a method of its own, so that the compiler does not assume otherwise. */
+  #closed(): boolean {
+    return this.state === 'closed';
+  }
+
+  /** The next part to write, without what its actor's failure has made void; null when there is nothing. */
+  #take(): Entry[] | null {
+    for (let rest = this.#parts.pop(); rest !== undefined; rest = this.#parts.pop()) {
+      const alive = rest.filter((entry) => this.#alive(entry));
+      if (alive.length > 0) return alive;
+    }
+    const part: Entry[] = [];
+    let rows = 0;
+    let bytes = 0;
+    for (let entry = this.#queue.peek(); entry !== undefined; entry = this.#queue.peek()) {
+      if (!this.#alive(entry)) {
+        this.#queue.shift();
+        continue;
+      }
+      rows += 1 + entry.rows.length;
+      bytes += entry.bytes;
+      if (part.length > 0 && (rows > this.#limits.batchRows || bytes > this.#limits.batchBytes)) break;
+      this.#queue.shift();
+      part.push(entry);
+    }
+    return part.length === 0 ? null : part;
+  }
+
+  #alive(entry: Entry): boolean {
+    if (entry.cell.status !== 'gone' || entry.cell.side === null || entry.cell.side.fate === null) return true;
+    this.#host.dropped(entry);
+    return false;
+  }
+
+  async #write(part: Entry[]): Promise<void> {
+    const batch = assemble(this.index, part);
+    const started = this.#clock.monotonic();
+    for (const entry of part) this.#stats.laneWaitUs += (started - entry.enqueuedAt) * 1000;
+    for (let attempt = 0; !this.#closed(); attempt++) {
+      this.state = 'writing';
+      const sent = this.#clock.monotonic();
+      const error = await this.#append(batch);
+      if (this.#closed()) return;
+      this.#stats.commitUs += (this.#clock.monotonic() - sent) * 1000;
+      if (error === null) {
+        this.#succeed(part, batch);
+        return;
+      }
+      switch (error.outcome) {
+        case 'refused':
+          this.#refused(part, error);
+          return;
+        case 'fenced':
+          this.#host.fenced();
+          return;
+        case 'unknown':
+          this.#stats.batchesUnknown++;
+          this.#host.report('append_unknown', { lane: this.index, entries: part.length, error: error.message });
+          await this.#resolve(part, batch);
+          return;
+        case 'unavailable':
+          this.state = 'retrying';
+          this.#away(sent);
+          this.#stats.batchesUnavailable++;
+          if (attempt === 0) this.#host.report('journal_away', { lane: this.index, error: error.message });
+          await this.#backOff(attempt);
+      }
+    }
+  }
+
+  /** Null: durable. Anything thrown that does not say what became of the batch leaves it unknown. */
+  async #append(batch: Batch): Promise<AppendError | null> {
+    try {
+      await this.#journal.append(batch);
+      return null;
+    } catch (error) {
+      return error instanceof AppendError ? error : new AppendError('unknown', String(error), error);
+    }
+  }
+
+  async #resolve(part: Entry[], batch: Batch): Promise<void> {
+    this.state = 'resolving';
+    this.#away(this.#clock.monotonic());
+    for (let attempt = 0; ; attempt++) {
+      try {
+        const outcome = await this.#journal.resolve(batch);
+        if (this.#closed()) return;
+        if (outcome === 'committed') {
+          this.#succeed(part, batch);
+        } else {
+          this.#stats.batchesVoid++;
+          this.#awaySince = Number.POSITIVE_INFINITY;
+          this.#host.failed(part, new Fault('database_unavailable', 'the write was lost with its connection'));
+        }
+        return;
+      } catch (error) {
+        if (this.#closed()) return;
+        if (error instanceof AppendError && error.outcome === 'fenced') {
+          this.#host.fenced();
+          return;
+        }
+      }
+      await this.#backOff(attempt);
+      if (this.#closed()) return;
+    }
+  }
+
+  #succeed(part: Entry[], batch: Batch): void {
+    this.#awaySince = Number.POSITIVE_INFINITY;
+    this.#stats.batches++;
+    this.#stats.entries += part.length;
+    this.#stats.rows += batch.events.length;
+    this.#stats.timerRows += batch.timers.length;
+    this.#stats.snapshots += batch.snapshots.length;
+    this.#host.committed(part);
+  }
+
+  #refused(part: Entry[], error: AppendError): void {
+    this.#awaySince = Number.POSITIVE_INFINITY;
+    this.#stats.batchesRefused++;
+    const halves = cut(part);
+    if (halves !== null) {
+      this.#parts.push(halves[1], halves[0]);
+      return;
+    }
+    const culprit = part[0]?.cell;
+    this.#host.report('append_refused', { type: culprit?.type, id: culprit?.id, error: error.message });
+    this.#host.failed(
+      part,
+      new Fault('rejected', 'the journal refused this change', { retryable: false, cause: error }),
+    );
+  }
+
+  #away(since: number): void {
+    if (this.#awaySince === Number.POSITIVE_INFINITY) this.#awaySince = since;
+  }
+
+  #backOff(attempt: number): Promise<void> {
+    const { laneRetryMinMs, laneRetryMaxMs } = this.#limits;
+    const delayMs = Math.min(laneRetryMaxMs, laneRetryMinMs * 2 ** Math.min(attempt, 16));
+    return new Promise((resolve) => {
+      this.#clock.setTimeout(resolve, delayMs);
+    });
+  }
+}
+
+/**
+ * Two halves, each actor whole in one of them; one actor's entries are cut between its decisions, earlier ones first.
+ * Null where there is a single entry.
+ */
+export function cut(part: readonly Entry[]): [Entry[], Entry[]] | null {
+  if (part.length < 2) return null;
+  const byCell = new Map<Cell, Entry[]>();
+  for (const entry of part) {
+    const own = byCell.get(entry.cell);
+    if (own === undefined) byCell.set(entry.cell, [entry]);
+    else own.push(entry);
+  }
+  if (byCell.size === 1) {
+    const middle = part.length >> 1;
+    return [part.slice(0, middle), part.slice(middle)];
+  }
+  const groups = [...byCell.values()];
+  const middle = groups.length >> 1;
+  return [groups.slice(0, middle).flat(), groups.slice(middle).flat()];
+}
+
+/** One batch from the entries in order: of timers, snapshots and read rows only the last per key, as the journal asks. */
+export function assemble(lane: number, part: readonly Entry[]): Batch {
+  const batch = emptyBatch(lane);
+  let timers: Map<Cell, TimerRow> | null = null;
+  let snapshots: Map<Cell, SnapshotRow> | null = null;
+  let projections: Map<string, ProjectionRow> | null = null;
+  for (const entry of part) {
+    for (const row of entry.rows) batch.events.push(row);
+    for (const row of entry.answers) batch.answers.push(row);
+    for (const row of entry.outboxAdd) batch.outboxAdd.push(row);
+    for (const id of entry.outboxClose) batch.outboxClose.push(id);
+    if (entry.timer !== null) {
+      timers ??= new Map();
+      timers.set(entry.cell, entry.timer);
+    }
+    if (entry.snapshot !== null) {
+      snapshots ??= new Map();
+      snapshots.set(entry.cell, entry.snapshot);
+    }
+    for (const row of entry.projections) {
+      projections ??= new Map();
+      const name = `${row.table}\n${row.key}`;
+      const before = projections.get(name);
+      if (before === undefined || before.version <= row.version) projections.set(name, row);
+    }
+  }
+  if (timers !== null) batch.timers.push(...timers.values());
+  if (snapshots !== null) batch.snapshots.push(...snapshots.values());
+  if (projections !== null) batch.projections.push(...projections.values());
+  return batch;
+}
