@@ -1,0 +1,61 @@
+import assert from 'node:assert/strict';
+import { afterEach, beforeEach, describe, it } from 'node:test';
+import { sql } from 'kysely';
+import { openDatabase } from './database.ts';
+import { migrate } from './migrate.ts';
+import { migrations } from './migrations/index.ts';
+import { createTestDatabase, type TestDatabase } from './test-database.ts';
+
+let database: TestDatabase;
+beforeEach(async () => {
+  database = await createTestDatabase();
+});
+afterEach(async () => {
+  await database.drop();
+});
+
+describe('migrate', () => {
+  it('runs each migration once when several processes start together', async () => {
+    const processes = [1, 2, 3, 4].map(() => openDatabase({ url: database.url, poolSize: 2 }));
+    const results = await Promise.all(processes.map(({ db }) => migrate(db)));
+    assert.deepEqual(
+      results.flatMap((result) => result.applied),
+      Object.keys(migrations),
+    );
+    assert.equal(new Set(results.map((result) => result.clusterId)).size, 1);
+    await Promise.all(processes.map((each) => each.close()));
+    assert.deepEqual((await migrate(database.db)).applied, []);
+  });
+
+  it('puts everything into its own schema', async () => {
+    await migrate(database.db);
+    const { rows } = await sql<{ schema: string }>`
+      SELECT DISTINCT table_schema AS schema FROM information_schema.tables
+      WHERE table_schema NOT IN ('pg_catalog', 'information_schema')`.execute(database.db);
+    assert.deepEqual(rows, [{ schema: 'stampede' }]);
+  });
+
+  it('refuses a database of another shard layout with one line', async () => {
+    await migrate(database.db);
+    await database.db.updateTable('meta').set({ value: '512' }).where('key', '=', 'shard_count').execute();
+    await assert.rejects(migrate(database.db), {
+      message: 'the database has shard_count 512, this version of Stampede needs 256',
+    });
+  });
+
+  it('refuses a database of a later version with one line', async () => {
+    await migrate(database.db);
+    await sql`INSERT INTO migration (name, timestamp) VALUES ('9999-later', now()::text)`.execute(database.db);
+    await assert.rejects(migrate(database.db), {
+      message: 'the database was made by a later version of Stampede (migration 9999-later)',
+    });
+  });
+
+  it('leaves the connection as it was', async () => {
+    const one = openDatabase({ url: database.url, poolSize: 1, statementTimeoutMs: 4321 });
+    await migrate(one.db);
+    const { rows } = await sql<{ statement_timeout: string }>`SHOW statement_timeout`.execute(one.db);
+    assert.equal(rows[0]?.statement_timeout, '4321ms');
+    await one.close();
+  });
+});

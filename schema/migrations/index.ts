@@ -1,0 +1,12 @@
+/**
+ * All migrations, in the order of their names. A migration that has been released is never changed: what comes later
+ * is a new file and a new line here.
+ */
+import type { Migration } from 'kysely';
+import * as journal from './0001-journal.ts';
+import * as catalogue from './0002-catalogue.ts';
+
+export const migrations: Readonly<Record<string, Migration>> = {
+  '0001-journal': journal,
+  '0002-catalogue': catalogue,
+};
