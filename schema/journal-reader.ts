@@ -1,0 +1,144 @@
+/**
+ * The journal's reads: loading actors in batches, paging through a tail, recorded answers and due timers. All are named
+ * prepared statements on the pool; none changes anything.
+ *
+ * An actor's history is read by its owner only, after the takeover or the last append has ended, so that two statements
+ * see one history.
+ */
+import type pg from 'pg';
+import type { ActorRef } from '../runtime/actor.ts';
+import type { EventRow, LoadedActor, RecordedAnswer, SnapshotRow } from '../runtime/journal.ts';
+import { unavailable } from './append-outcome.ts';
+import { BinaryArrayWriter, isStorableText } from './binary-array.ts';
+
+interface HeadRow {
+  n: number;
+  seq: number | null;
+  version: number;
+  payload: Buffer;
+  due: number | null;
+}
+interface TailRow {
+  n: number;
+  seq: number;
+  epoch: number;
+  at: number;
+  shard: number;
+  version: number;
+  payload: Buffer;
+}
+
+const HEADS = {
+  name: 'journal_heads',
+  text: `SELECT r.n::int4 AS n, s.seq, s.version, s.payload, t.due
+    FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS r (type, id, n)
+    LEFT JOIN snapshot AS s ON s.type = r.type AND s.id = r.id
+    LEFT JOIN timer AS t ON t.type = r.type AND t.id = r.id
+    WHERE s.id IS NOT NULL OR t.id IS NOT NULL`,
+};
+const TAILS = {
+  name: 'journal_tails',
+  text: `SELECT r.n::int4 AS n, e.*
+    FROM unnest($1::text[], $2::text[], $3::bigint[]) WITH ORDINALITY AS r (type, id, after, n)
+    CROSS JOIN LATERAL (
+      SELECT j.seq, j.epoch, j.at, j.shard, j.version, j.payload
+      FROM journal AS j WHERE j.type = r.type AND j.id = r.id AND j.seq > r.after
+      ORDER BY j.seq LIMIT $4
+    ) AS e
+    ORDER BY r.n, e.seq`,
+};
+const ANSWER = {
+  name: 'journal_answer',
+  text: 'SELECT fingerprint, payload FROM answer WHERE type = $1 AND id = $2 AND key_hash = $3',
+};
+const DUE_TIMERS = {
+  name: 'journal_due_timers',
+  text: `SELECT type, id, due FROM timer
+    WHERE due <= $1 AND ($2::integer[] IS NULL OR shard = ANY ($2))
+    ORDER BY due, type, id LIMIT $3`,
+};
+
+export class JournalReader {
+  readonly #pool: pg.Pool;
+  readonly #pageSize: number;
+
+  constructor(pool: pg.Pool, pageSize: number) {
+    this.#pool = pool;
+    this.#pageSize = pageSize;
+  }
+
+  /** See `Journal.load`. What no column can hold was never stored: such an id has no history, and spoils no other's load. */
+  async load(refs: readonly ActorRef[]): Promise<LoadedActor[]> {
+    const loaded = refs.map((ref) => ({
+      ref: { type: ref.type, id: ref.id },
+      snapshot: null as SnapshotRow | null,
+      events: [] as EventRow[],
+      more: false,
+      timerDue: null as number | null,
+    }));
+    const wanted = loaded.filter(({ ref }) => isStorableText(ref.type) && isStorableText(ref.id));
+    if (wanted.length === 0) return loaded;
+    const arrays = new BinaryArrayWriter();
+    const types = arrays.text(wanted, ({ ref }) => ref.type);
+    const ids = arrays.text(wanted, ({ ref }) => ref.id);
+    for (const row of await this.#rows<HeadRow>(HEADS, [types, ids])) {
+      const actor = wanted[row.n - 1];
+      if (actor === undefined) continue;
+      actor.timerDue = row.due;
+      if (row.seq !== null) {
+        actor.snapshot = { ...actor.ref, seq: row.seq, version: row.version, payload: row.payload };
+      }
+    }
+    const after = arrays.int8(wanted, ({ snapshot }) => snapshot?.seq ?? 0);
+    for (const row of await this.#rows<TailRow>(TAILS, [types, ids, after, this.#pageSize + 1])) {
+      const actor = wanted[row.n - 1];
+      if (actor === undefined) continue;
+      if (actor.events.length === this.#pageSize) actor.more = true;
+      else actor.events.push(eventOf(actor.ref, row));
+    }
+    return loaded;
+  }
+
+  async tail(ref: ActorRef, afterSeq: number): Promise<{ events: EventRow[]; more: boolean }> {
+    if (!isStorableText(ref.type) || !isStorableText(ref.id)) return { events: [], more: false };
+    const rows = await this.#rows<TailRow>(TAILS, [[ref.type], [ref.id], [afterSeq], this.#pageSize + 1]);
+    const events = rows.slice(0, this.#pageSize).map((row) => eventOf(ref, row));
+    return { events, more: rows.length > this.#pageSize };
+  }
+
+  async answer(ref: ActorRef, keyHash: string): Promise<RecordedAnswer | null> {
+    if (![ref.type, ref.id, keyHash].every(isStorableText)) return null;
+    const rows = await this.#rows<RecordedAnswer>(ANSWER, [ref.type, ref.id, keyHash]);
+    return rows[0] ?? null;
+  }
+
+  async dueTimers(
+    now: number,
+    shards: readonly number[] | null,
+    limit: number,
+  ): Promise<(ActorRef & { due: number })[]> {
+    return await this.#rows<ActorRef & { due: number }>(DUE_TIMERS, [Math.floor(now), shards, limit]);
+  }
+
+  async #rows<Row>(statement: { name: string; text: string }, values: unknown[]): Promise<Row[]> {
+    try {
+      const result = await this.#pool.query({ ...statement, values });
+      return result.rows as Row[];
+    } catch (error) {
+      throw unavailable(error);
+    }
+  }
+}
+
+function eventOf(ref: ActorRef, row: TailRow): EventRow {
+  return {
+    type: ref.type,
+    id: ref.id,
+    shard: row.shard,
+    seq: row.seq,
+    epoch: row.epoch,
+    version: row.version,
+    payload: row.payload,
+    at: row.at,
+  };
+}
