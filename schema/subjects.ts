@@ -1,0 +1,219 @@
+/**
+ * Keys of subjects: personal data is stored only encrypted under a key of the person it is about, so that destroying
+ * the key erases the person from journal, snapshots and backups of them at once, and leaves the accounts whole.
+ *
+ * A subject's key is 32 random bytes, stored wrapped by DATA_KEY. Both the wrapping and the data use AES-256-GCM with a
+ * random nonce of 96 bits (NIST SP 800-38D) and the subject as associated data, so that neither a key nor a value can be
+ * moved to another subject. Random nonces are good for 2^32 values under one key; a subject has a few.
+ *
+ *     sealed = version (1 byte) | nonce (12) | ciphertext | tag (16)
+ *
+ * An erased subject keeps its row without a key and never gets another one. Other processes may hold a key in memory
+ * for up to `CACHE_TTL_MS` after it was destroyed.
+ */
+import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
+import { type Kysely, sql } from 'kysely';
+import { LRUCache } from 'lru-cache';
+import { isStorableText } from './binary-array.ts';
+import type { Tables } from './tables.ts';
+
+const FORMAT = 1;
+const KEY_BYTES = 32;
+const NONCE_BYTES = 12;
+const TAG_BYTES = 16;
+const CACHE_TTL_MS = 5 * 60_000;
+/** Subjects in one INSERT at most. */
+const GROUP_MAX = 500;
+const CHECK_SUBJECT = 'stampede:data-key-check';
+
+export interface SubjectKeysOptions {
+  readonly db: Kysely<Tables>;
+  /** DATA_KEY: 32 bytes. */
+  readonly dataKey: Buffer;
+  /** Keys in memory at most. Default 10,000. */
+  readonly cacheMax?: number;
+}
+
+interface Waiting {
+  readonly done: Promise<void>;
+  resolve(): void;
+  reject(error: unknown): void;
+}
+
+export class SubjectKeys {
+  readonly #db: Kysely<Tables>;
+  readonly #dataKey: Buffer;
+  readonly #cache: LRUCache<string, Buffer>;
+  #waiting = new Map<string, Waiting>();
+  #flushing = false;
+
+  constructor(options: SubjectKeysOptions) {
+    if (options.dataKey.length !== KEY_BYTES) throw new Error(`DATA_KEY must be ${KEY_BYTES} bytes`);
+    this.#db = options.db;
+    this.#dataKey = options.dataKey;
+    this.#cache = new LRUCache({ max: options.cacheMax ?? 10_000, ttl: CACHE_TTL_MS });
+  }
+
+  /** To be called at start: rejects with one line where the database's keys were wrapped by another DATA_KEY. */
+  async check(): Promise<void> {
+    const value = seal(this.#dataKey, CHECK_SUBJECT, Buffer.from('ok')).toString('base64');
+    const key = 'data_key_check';
+    await this.#db
+      .insertInto('meta')
+      .values({ key, value })
+      .onConflict((conflict) => conflict.doNothing())
+      .execute();
+    const stored = await this.#db.selectFrom('meta').select('value').where('key', '=', key).executeTakeFirstOrThrow();
+    if (unseal(this.#dataKey, CHECK_SUBJECT, Buffer.from(stored.value, 'base64')) === null) {
+      throw new Error('DATA_KEY is not the one that this database was made with: personal data could not be read');
+    }
+  }
+
+  /**
+   * Makes sure that the subject has a key; it is durable before this resolves. Calls that come while an INSERT is on its
+   * way share the next one. Rejects for a subject that was erased.
+   */
+  async ensure(subject: string): Promise<void> {
+    if (this.#cache.has(subject)) return;
+    // It would fail all who share its INSERT.
+    if (!isStorableText(subject)) throw new RangeError('a subject cannot have a NUL or a lone surrogate');
+    let waiting = this.#waiting.get(subject);
+    if (waiting === undefined) {
+      waiting = newWaiting();
+      this.#waiting.set(subject, waiting);
+    }
+    if (!this.#flushing) void this.#flush();
+    await waiting.done;
+  }
+
+  /** Encrypts any JSON value. The subject gets a key if it has none. */
+  async seal(subject: string, value: unknown): Promise<Uint8Array> {
+    return await this.sealBytes(subject, Buffer.from(JSON.stringify(value)));
+  }
+
+  /** The value; null where the subject's key was destroyed. Rejects where the bytes are not what was sealed. */
+  async open(subject: string, sealed: Uint8Array): Promise<unknown | null> {
+    const bytes = await this.openBytes(subject, sealed);
+    return bytes === null ? null : JSON.parse(Buffer.from(bytes).toString());
+  }
+
+  async sealBytes(subject: string, bytes: Uint8Array): Promise<Uint8Array> {
+    await this.ensure(subject);
+    const key = await this.#keyOf(subject);
+    if (key === null) throw erased(subject);
+    return seal(key, subject, bytes);
+  }
+
+  async openBytes(subject: string, sealed: Uint8Array): Promise<Uint8Array | null> {
+    const key = await this.#keyOf(subject);
+    if (key === null) return null;
+    const bytes = unseal(key, subject, sealed);
+    if (bytes === null) throw new Error(`personal data of ${subject} is damaged or not of this subject`);
+    return bytes;
+  }
+
+  /** Destroys the key for good; durable before this resolves. Also for a subject that never had one. */
+  async erase(subject: string): Promise<void> {
+    await sql`
+      INSERT INTO subject_key (subject, wrapped, erased_at) VALUES (${subject}, NULL, now())
+      ON CONFLICT (subject) DO UPDATE SET wrapped = NULL, erased_at = coalesce(subject_key.erased_at, now())
+      `.execute(this.#db);
+    this.#cache.delete(subject);
+  }
+
+  async #keyOf(subject: string): Promise<Buffer | null> {
+    const cached = this.#cache.get(subject);
+    if (cached !== undefined) return cached;
+    const query = this.#db.selectFrom('subject_key').select('wrapped').where('subject', '=', subject);
+    const wrapped = (await query.executeTakeFirst())?.wrapped ?? null;
+    return wrapped === null ? null : this.#unwrap(subject, wrapped);
+  }
+
+  #unwrap(subject: string, wrapped: Uint8Array): Buffer {
+    const key = unseal(this.#dataKey, subject, wrapped);
+    if (key === null) throw new Error(`the key of ${subject} was not wrapped by this DATA_KEY`);
+    this.#cache.set(subject, key);
+    return key;
+  }
+
+  /** One INSERT after the other, each for all who wait when it is sent. */
+  async #flush(): Promise<void> {
+    this.#flushing = true;
+    while (this.#waiting.size > 0) {
+      const group = new Map([...this.#waiting].slice(0, GROUP_MAX));
+      for (const subject of group.keys()) this.#waiting.delete(subject);
+      try {
+        const stored = await this.#insert([...group.keys()]);
+        for (const [subject, waiting] of group) {
+          const wrapped = stored.get(subject) ?? null;
+          if (wrapped === null) {
+            waiting.reject(erased(subject));
+            continue;
+          }
+          try {
+            this.#unwrap(subject, wrapped);
+            waiting.resolve();
+          } catch (error) {
+            waiting.reject(error);
+          }
+        }
+      } catch (error) {
+        for (const waiting of group.values()) waiting.reject(error);
+      }
+    }
+    this.#flushing = false;
+  }
+
+  /** Returns what is stored for each: another process, or an earlier call, may have been first. */
+  async #insert(subjects: readonly string[]): Promise<Map<string, Buffer | null>> {
+    const rows = subjects.map((subject) => ({
+      subject,
+      wrapped: seal(this.#dataKey, subject, randomBytes(KEY_BYTES)),
+    }));
+    await this.#db
+      .insertInto('subject_key')
+      .values(rows)
+      .onConflict((conflict) => conflict.doNothing())
+      .execute();
+    const stored = await this.#db
+      .selectFrom('subject_key')
+      .select(['subject', 'wrapped'])
+      .where('subject', 'in', subjects)
+      .execute();
+    return new Map(stored.map((row) => [row.subject, row.wrapped]));
+  }
+}
+
+function seal(key: Buffer, subject: string, plain: Uint8Array): Buffer {
+  const nonce = randomBytes(NONCE_BYTES);
+  const cipher = createCipheriv('aes-256-gcm', key, nonce).setAAD(Buffer.from(subject));
+  return Buffer.concat([Buffer.of(FORMAT), nonce, cipher.update(plain), cipher.final(), cipher.getAuthTag()]);
+}
+
+/** Null where the bytes were not sealed under this key for this subject. */
+function unseal(key: Buffer, subject: string, sealed: Uint8Array): Buffer | null {
+  if (sealed[0] !== FORMAT || sealed.length < 1 + NONCE_BYTES + TAG_BYTES) return null;
+  const nonce = sealed.subarray(1, 1 + NONCE_BYTES);
+  const decipher = createDecipheriv('aes-256-gcm', key, nonce, { authTagLength: TAG_BYTES });
+  decipher.setAAD(Buffer.from(subject)).setAuthTag(sealed.subarray(sealed.length - TAG_BYTES));
+  const plain = decipher.update(sealed.subarray(1 + NONCE_BYTES, sealed.length - TAG_BYTES));
+  try {
+    return Buffer.concat([plain, decipher.final()]);
+  } catch {
+    return null;
+  }
+}
+
+function newWaiting(): Waiting {
+  let resolve: () => void = () => {};
+  let reject: (error: unknown) => void = () => {};
+  const done = new Promise<void>((yes, no) => {
+    resolve = yes;
+    reject = no;
+  });
+  return { done, resolve, reject };
+}
+
+function erased(subject: string): Error {
+  return new Error(`subject ${subject} was erased`);
+}
