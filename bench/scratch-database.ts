@@ -1,6 +1,7 @@
 /**
  * A database of one's own on a PostgreSQL server that runs already, made for one test or bench run and dropped after it.
  */
+import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import pg from 'pg';
 
@@ -8,6 +9,8 @@ export const DEFAULT_SERVER = 'postgres://root@127.0.0.1:5432/postgres';
 
 export interface ScratchDatabase {
   readonly url: string;
+  /** Process ids of the server's backends for this database, where it runs on this machine. */
+  backends(): number[];
   drop(): Promise<void>;
 }
 
@@ -17,7 +20,11 @@ export async function scratchDatabase(server = DEFAULT_SERVER, prefix = 'stamped
   await statement(server, `CREATE DATABASE ${name}`);
   const url = new URL(server);
   url.pathname = `/${name}`;
-  return { url: url.toString(), drop: () => statement(server, `DROP DATABASE IF EXISTS ${name} WITH (FORCE)`) };
+  return {
+    url: url.toString(),
+    backends: () => processesTitled(name),
+    drop: () => statement(server, `DROP DATABASE IF EXISTS ${name} WITH (FORCE)`),
+  };
 }
 
 async function statement(server: string, sql: string): Promise<void> {
@@ -28,4 +35,13 @@ async function statement(server: string, sql: string): Promise<void> {
   } finally {
     await client.end();
   }
+}
+
+/** PostgreSQL puts a backend's database into its process title. */
+function processesTitled(name: string): number[] {
+  const listed = execFileSync('ps', ['-eo', 'pid=,args='], { encoding: 'utf8' });
+  return listed
+    .split('\n')
+    .filter((line) => line.includes('postgres:') && line.includes(name))
+    .map((line) => Number.parseInt(line, 10));
 }

@@ -59,10 +59,14 @@ export function parseConfig(env: Environment): Config {
   if (provider !== 'sandbox') throw new ConfigError('PAYMENT_PROVIDER', `must be sandbox, not ${quote(provider)}`);
   const paymentSandboxUrl = url(text, 'PAYMENT_SANDBOX_URL', ['http:', 'https:']);
   if (databaseUrl !== null && paymentSandboxUrl === null)
-    throw new ConfigError('PAYMENT_SANDBOX_URL', 'is required where DATABASE_URL is set (`stampede sandbox` runs a provider)');
+    throw new ConfigError(
+      'PAYMENT_SANDBOX_URL',
+      'is required where DATABASE_URL is set (`stampede sandbox` runs a provider)',
+    );
   const opsPort = text('OPS_PORT') === null ? null : port(text, 'OPS_PORT', 0);
   const logLevel = text('LOG_LEVEL') ?? 'info';
-  if (!isLogLevel(logLevel)) throw new ConfigError('LOG_LEVEL', `must be one of ${LOG_LEVELS.join(', ')}, not ${quote(logLevel)}`);
+  if (!isLogLevel(logLevel))
+    throw new ConfigError('LOG_LEVEL', `must be one of ${LOG_LEVELS.join(', ')}, not ${quote(logLevel)}`);
   return {
     port: port(text, 'PORT', 8080),
     host: text('HOST') ?? '127.0.0.1',
@@ -111,13 +115,15 @@ const quote = (value: string) => JSON.stringify(value.slice(0, 80));
 function port(text: (name: string) => string | null, variable: string, fallback: number): number {
   const value = text(variable);
   if (value === null) return fallback;
-  if (!/^\d{1,5}$/.test(value) || Number(value) > 65_535) throw new ConfigError(variable, `must be a port from 0 to 65535, not ${quote(value)}`);
+  if (!/^\d{1,5}$/.test(value) || Number(value) > 65_535)
+    throw new ConfigError(variable, `must be a port from 0 to 65535, not ${quote(value)}`);
   return Number(value);
 }
 
 function name(text: (name: string) => string | null, variable: string, fallback: string): string {
   const value = text(variable) ?? fallback;
-  if (!/^[A-Za-z0-9._-]{1,64}$/.test(value)) throw new ConfigError(variable, `must be 1 to 64 of A-Z a-z 0-9 . _ -, not ${quote(value)}`);
+  if (!/^[A-Za-z0-9._-]{1,64}$/.test(value))
+    throw new ConfigError(variable, `must be 1 to 64 of A-Z a-z 0-9 . _ -, not ${quote(value)}`);
   return value;
 }
 
@@ -131,7 +137,8 @@ function url(text: (name: string) => string | null, variable: string, protocols:
 }
 
 function origin(value: string): string {
-  if (!URL.canParse(value) || new URL(value).origin !== value) throw new ConfigError('CORS_ORIGINS', `${quote(value)} is not an origin such as https://shop.example`);
+  if (!URL.canParse(value) || new URL(value).origin !== value)
+    throw new ConfigError('CORS_ORIGINS', `${quote(value)} is not an origin such as https://shop.example`);
   return value;
 }
 

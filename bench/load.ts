@@ -1,0 +1,347 @@
+/**
+ * `npm run bench:load`: the real shop (embedded PostgreSQL, its own processes) under a closed loop at 1, 16, 64 and 256 connections,
+ * beside a bare uWebSockets.js echo and a fastify + pg row update, in turn in one run on the same cores. Every ratio stands
+ * beside the CPU that generator and servers used per request. Afterwards everything is killed with `kill -9`, the shop is
+ * started again, and every acknowledged add is counted.
+ *
+ *   npm run bench:load [-- --quick] [-- --seconds 4]
+ */
+import { type ChildProcess, fork } from 'node:child_process';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import pg from 'pg';
+import type { GeneratorJob, GeneratorResult } from './generator.ts';
+import { cpuMs, machine, median, residentBytes } from './machine.ts';
+import { DEFAULT_SERVER, scratchDatabase } from './scratch-database.ts';
+import { ShopProcess } from './shop-process.ts';
+import { addLine, type CartHandle, inParallel, newCart, setAvailable } from './shopper.ts';
+
+export interface LoadOptions {
+  readonly connections: readonly number[];
+  readonly carts: number;
+  readonly secondsEach: number;
+  readonly rounds: number;
+  readonly server: string;
+  readonly tell: (line: string) => void;
+}
+
+interface Run extends GeneratorResult {
+  readonly serverCpuUsPerRequest: number;
+  readonly generatorCpuUsPerRequest: number;
+}
+
+interface Target {
+  readonly name: string;
+  readonly port: number;
+  readonly requests: readonly string[];
+  readonly pids: () => readonly number[];
+  /** Told of each run's acknowledged answers per request. */
+  readonly onAcknowledged?: (acknowledged: readonly number[]) => void;
+}
+
+export interface LoadRow {
+  readonly connections: number;
+  readonly target: string;
+  readonly perSecond: number;
+  readonly spread: readonly [number, number];
+  readonly p50Us: number;
+  readonly p99Us: number;
+  readonly serverCpuUs: number;
+  readonly generatorCpuUs: number;
+  readonly failures: Readonly<Record<string, number>>;
+}
+
+export interface LoadReport {
+  readonly machine: string;
+  readonly rows: readonly LoadRow[];
+  readonly oneRowCommitUs: number;
+  readonly addToEcho: Readonly<Record<string, number>>;
+  readonly holdToRowUpdate: number;
+  readonly firstStartMs: number;
+  readonly restartMs: number;
+  readonly carts: number;
+  readonly acknowledgedAdds: number;
+  readonly missingAdds: number;
+  readonly residentMiB: number;
+}
+
+export async function benchLoad(options: LoadOptions): Promise<LoadReport> {
+  const { tell } = options;
+  tell(`machine: ${machine()}`);
+  const database = await scratchDatabase(options.server, 'stampede_bench');
+  const children: ChildProcess[] = [];
+  let shop = await ShopProcess.start();
+  const firstStartMs = shop.readyMs;
+  tell(`first start on an empty directory: ${Math.round(firstStartMs)} ms`);
+  try {
+    const echo = await peer('echo.js', [], children);
+    const row = await peer('fastify-row.js', [database.url], children);
+    const catalogue = (await shop.request('GET', '/v1/products?limit=100')).body.items;
+    const sku: string = catalogue.find(
+      (p: { holdAt: string; maxPerOrder?: number }) => p.holdAt === 'checkout' && !p.maxPerOrder,
+    ).sku;
+    const hot = await hotSku(shop);
+    tell(`making ${options.carts} carts`);
+    const carts = await inParallel(options.carts, 64, () => newCart(shop));
+    const hotCarts = await inParallel(Math.min(options.carts, 2000), 64, () => newCart(shop));
+    const adds = new Array<number>(carts.length).fill(0);
+
+    const targets: Record<'echo' | 'add' | 'row' | 'hold' | 'read', Target> = {
+      echo: {
+        name: 'bare uWebSockets.js echo',
+        port: echo.port,
+        requests: [post('/echo', { sku, quantity: 1 })],
+        pids: () => [echo.pid],
+      },
+      add: {
+        name: 'durable, priced add-to-cart',
+        port: shop.port,
+        requests: carts.map((cart) => post(`/v1/carts/${cart.id}/lines`, { sku, quantity: 1 }, cart)),
+        pids: () => shop.family(),
+        onAcknowledged: (acknowledged) => {
+          for (const [index, count] of acknowledged.entries()) adds[index] = (adds[index] ?? 0) + count;
+        },
+      },
+      row: {
+        name: 'fastify + pg row update',
+        port: row.port,
+        requests: [post('/hold', { sku: 'hot', quantity: 1 })],
+        pids: () => [row.pid, ...database.backends()],
+      },
+      hold: {
+        name: 'holds on one hot sku',
+        port: shop.port,
+        requests: hotCarts.map((cart) => post(`/v1/carts/${cart.id}/lines`, { sku: hot, quantity: 1 }, cart)),
+        pids: () => shop.family(),
+      },
+      read: {
+        name: 'product read',
+        port: shop.port,
+        requests: [get(`/v1/products/${sku}`)],
+        pids: () => shop.family(),
+      },
+    };
+    const rows: LoadRow[] = [];
+    const addToEcho: Record<string, number> = {};
+    for (const connections of options.connections) {
+      const pairs = await alternate([targets.echo, targets.add, targets.read], connections, options);
+      rows.push(...pairs.rows);
+      addToEcho[connections] = median(pairs.perRound.map(([a, b]) => (b ?? 0) / (a ?? 1)));
+    }
+    const most = options.connections.at(-1) ?? 256;
+    const hotPairs = await alternate([targets.row, targets.hold], most, options);
+    rows.push(...hotPairs.rows);
+    const holdToRowUpdate = median(hotPairs.perRound.map(([a, b]) => (b ?? 0) / (a ?? 1)));
+    const oneRowCommitUs = await oneRowCommit(database.url);
+    const residentMiB = residentBytes(shop.child.pid ?? 0) / 2 ** 20;
+
+    tell('kill -9 of everything, then every acknowledged add is counted');
+    shop.killAll();
+    shop = await ShopProcess.start({ dataDir: shop.dataDir, port: shop.port });
+    const counted = await inParallel(carts.length, 64, async (index) => {
+      const cart = carts[index];
+      const answer = await shop.request('GET', `/v1/carts/${cart?.id}`, { token: cart?.token ?? '' });
+      const there = answer.status === 200 ? Number(answer.body.lines[0]?.quantity ?? 0) : 0;
+      return Math.max(0, (adds[index] ?? 0) - there);
+    });
+    const report: LoadReport = {
+      machine: machine(),
+      rows,
+      oneRowCommitUs,
+      addToEcho,
+      holdToRowUpdate,
+      firstStartMs,
+      restartMs: shop.readyMs,
+      carts: carts.length + hotCarts.length,
+      acknowledgedAdds: adds.reduce((sum, n) => sum + n, 0),
+      missingAdds: counted.reduce((sum, n) => sum + n, 0),
+      residentMiB,
+    };
+    for (const line of describe(report)) tell(line);
+    return report;
+  } finally {
+    for (const child of children) child.kill('SIGKILL');
+    await shop.cleanUp();
+    await database.drop();
+  }
+}
+
+/** Runs the targets in turn, A B A B …; rows are medians over the rounds. */
+async function alternate(
+  targets: readonly Target[],
+  connections: number,
+  options: LoadOptions,
+): Promise<{ rows: LoadRow[]; perRound: number[][] }> {
+  const runs: Run[][] = targets.map(() => []);
+  for (let round = 0; round < options.rounds; round++)
+    for (const [index, target] of targets.entries()) {
+      const run = await drive(target, connections, options.secondsEach * 1000);
+      options.tell(
+        `${String(connections).padStart(4)} conn  ${target.name.padEnd(28)} ${Math.round(run.perSecond).toString().padStart(7)}/s  p50 ${run.latencyUs.p50} µs`,
+      );
+      runs[index]?.push(run);
+    }
+  const rows = targets.map((target, index): LoadRow => {
+    const own = runs[index] ?? [];
+    const of = (pick: (run: Run) => number) => median(own.map(pick));
+    const rates = own.map((run) => run.perSecond);
+    const failures: Record<string, number> = {};
+    for (const run of own)
+      for (const [name, count] of Object.entries(run.failures)) failures[name] = (failures[name] ?? 0) + count;
+    return {
+      connections,
+      target: target.name,
+      perSecond: of((run) => run.perSecond),
+      spread: [Math.min(...rates), Math.max(...rates)],
+      p50Us: of((run) => run.latencyUs.p50),
+      p99Us: of((run) => run.latencyUs.p99),
+      serverCpuUs: of((run) => run.serverCpuUsPerRequest),
+      generatorCpuUs: of((run) => run.generatorCpuUsPerRequest),
+      failures,
+    };
+  });
+  const perRound = Array.from({ length: options.rounds }, (_, round) =>
+    runs.map((own) => own[round]?.perSecond ?? Number.NaN),
+  );
+  return { rows, perRound };
+}
+
+async function drive(target: Target, connections: number, durationMs: number): Promise<Run> {
+  const generator = fork(fileURLToPath(new URL('./generator.js', import.meta.url)), ['generate'], {
+    stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+  });
+  const before = cpuMs(target.pids());
+  const warmUpMs = Math.min(1000, durationMs / 4);
+  const job: GeneratorJob = { port: target.port, connections, warmUpMs, durationMs, requests: target.requests };
+  const result = await new Promise<GeneratorResult>((resolve, reject) => {
+    generator.once('message', (message) => resolve(message as GeneratorResult));
+    generator.once('exit', (code) => reject(new Error(`the generator ended with ${code}`)));
+    generator.send(job);
+  });
+  const serverMs = cpuMs(target.pids()) - before;
+  target.onAcknowledged?.(result.acknowledged);
+  const served = result.acknowledged.reduce((sum, n) => sum + n, 0);
+  return {
+    ...result,
+    serverCpuUsPerRequest: (serverMs * 1000) / Math.max(1, served),
+    generatorCpuUsPerRequest: (result.generatorCpuMs * 1000) / Math.max(1, result.ok),
+  };
+}
+
+async function peer(
+  file: string,
+  args: readonly string[],
+  children: ChildProcess[],
+): Promise<{ port: number; pid: number }> {
+  const child = fork(fileURLToPath(new URL(`./peers/${file}`, import.meta.url)), args);
+  children.push(child);
+  const { port } = await new Promise<{ port: number }>((resolve, reject) => {
+    child.once('message', (message) => resolve(message as { port: number }));
+    child.once('exit', (code) => reject(new Error(`${file} ended with ${code}`)));
+  });
+  return { port, pid: child.pid ?? 0 };
+}
+
+/** A sku held at the cart, without a limit for each order and with more stock than any run can take. */
+async function hotSku(shop: ShopProcess): Promise<string> {
+  const sku = 'BENCH-HOT';
+  const put = await shop.admin('PUT', `/v1/admin/products/${sku}`, {
+    body: {
+      name: 'The hot one',
+      description: 'What everybody wants at the same second.',
+      category: 'bench',
+      prices: { USD: 4900 },
+      taxCategory: 'standard',
+      holdAt: 'cart',
+      holdTtlMs: 3_600_000,
+    },
+  });
+  if (put.status >= 300) throw new Error(`hot sku: ${put.status} ${put.text}`);
+  await setAvailable(shop, sku, 100_000_000);
+  const probe = await newCart(shop);
+  const held = await addLine(shop, probe, sku);
+  if (held.status !== 200) throw new Error(`hot sku: ${held.status} ${held.text}`);
+  return sku;
+}
+
+/** Median of one-row durable commits over one connection, in microseconds: what a durable answer cannot beat at one connection. */
+async function oneRowCommit(url: string): Promise<number> {
+  const client = new pg.Client({ connectionString: url });
+  await client.connect();
+  try {
+    await client.query('CREATE TABLE one_row (id bigserial PRIMARY KEY, payload bytea NOT NULL)');
+    const query = { name: 'one', text: 'INSERT INTO one_row (payload) VALUES ($1)', values: [Buffer.alloc(120, 1)] };
+    const times: number[] = [];
+    for (let i = 0; i < 1500; i++) {
+      const started = performance.now();
+      await client.query(query);
+      if (i >= 300) times.push((performance.now() - started) * 1000);
+    }
+    return median(times);
+  } finally {
+    await client.end();
+  }
+}
+
+function post(path: string, body: object, cart?: CartHandle): string {
+  const data = JSON.stringify(body);
+  const authorization = cart === undefined ? '' : `Authorization: Bearer ${cart.token}\r\n`;
+  return `POST ${path} HTTP/1.1\r\nHost: bench\r\n${authorization}Content-Type: application/json\r\nContent-Length: ${Buffer.byteLength(data)}\r\n\r\n${data}`;
+}
+
+const get = (path: string) => `GET ${path} HTTP/1.1\r\nHost: bench\r\n\r\n`;
+
+function describe(report: LoadReport): string[] {
+  const lines = [
+    '',
+    `${'conn'.padStart(4)}  ${'target'.padEnd(28)} ${'per s'.padStart(8)} ${'p50 µs'.padStart(8)} ${'p99 µs'.padStart(8)}  server µs/req  generator µs/req  failures`,
+  ];
+  for (const row of report.rows)
+    lines.push(
+      `${String(row.connections).padStart(4)}  ${row.target.padEnd(28)} ${Math.round(row.perSecond).toString().padStart(8)} ${row.p50Us.toString().padStart(8)} ${row.p99Us.toString().padStart(8)}  ${row.serverCpuUs.toFixed(0).padStart(13)}  ${row.generatorCpuUs.toFixed(0).padStart(16)}  ${JSON.stringify(row.failures)}`,
+    );
+  const one = report.rows.find((row) => row.connections === 1 && row.target.startsWith('durable'));
+  lines.push(
+    '',
+    `add-to-cart ÷ bare echo: ${Object.entries(report.addToEcho)
+      .map(([n, r]) => `${n} conn ${r.toFixed(2)}`)
+      .join(', ')}`,
+  );
+  lines.push(`holds on one hot sku ÷ fastify + pg row update: ${report.holdToRowUpdate.toFixed(1)}`);
+  if (one)
+    lines.push(
+      `one connection: median add ${one.p50Us} µs, one-row commit ${Math.round(report.oneRowCommitUs)} µs, ratio ${(one.p50Us / report.oneRowCommitUs).toFixed(2)}`,
+    );
+  lines.push(
+    `start: first ${Math.round(report.firstStartMs)} ms, after kill -9 with ${report.carts} carts ${Math.round(report.restartMs)} ms; resident ${Math.round(report.residentMiB)} MiB`,
+  );
+  lines.push(`acknowledged adds: ${report.acknowledgedAdds}, missing after kill -9: ${report.missingAdds}`);
+  return lines;
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  const { values } = parseArgs({
+    options: {
+      quick: { type: 'boolean' },
+      seconds: { type: 'string' },
+      server: { type: 'string' },
+      json: { type: 'string' },
+    },
+  });
+  const quick = values.quick === true;
+  const report = await benchLoad({
+    connections: quick ? [1, 64] : [1, 16, 64, 256],
+    carts: quick ? 500 : 8000,
+    secondsEach: Number(values.seconds ?? (quick ? 1 : 4)),
+    rounds: quick ? 1 : 3,
+    server: values.server ?? DEFAULT_SERVER,
+    tell: (line) => void process.stdout.write(`${line}\n`),
+  });
+  if (values.json !== undefined) {
+    mkdirSync(dirname(join(process.cwd(), values.json)), { recursive: true });
+    writeFileSync(values.json, `${JSON.stringify(report, null, 2)}\n`);
+  }
+  process.exit(report.missingAdds === 0 ? 0 : 1);
+}

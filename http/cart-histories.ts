@@ -1,0 +1,40 @@
+/**
+ * Removes what is stored of a cart that has expired, for the clean-up job. The removal names the sequence at which the cart was
+ * judged and runs under the lane's fence, so a cart that has moved on is left whole; it may be repeated at any time.
+ */
+import type { CartGlance } from '../actors/cart-protocol.ts';
+import { laneOf, shardOf } from '../runtime/shard.ts';
+import type { ActorSystem } from '../runtime/system.ts';
+import type { Database } from '../schema/database.ts';
+import type { PgJournal } from '../schema/journal.ts';
+import { removeHistories } from '../schema/retention.ts';
+
+export interface CartHistories {
+  /** Removes the cart's history and closes the outbox row; where the cart has not expired, only closes the row. */
+  remove(cartId: string, outboxId: string): Promise<void>;
+}
+
+export function cartHistories(
+  database: Database,
+  journal: PgJournal,
+  system: ActorSystem,
+  incarnation: string,
+): CartHistories {
+  return {
+    async remove(cartId, outboxId) {
+      const ref = { type: 'cart', id: cartId };
+      const reply = (await system.ask(ref, { kind: 'glance' })) as { ok: boolean; cart?: CartGlance };
+      const seq = system.inspect(ref)?.seq ?? 0;
+      if (reply.ok && reply.cart?.status === 'expired' && seq > 0) {
+        const lane = laneOf(shardOf(ref.type, ref.id), journal.lanes);
+        await removeHistories(database.db, { incarnation, lane, gen: journal.generation(lane) }, [{ ...ref, seq }]);
+      }
+      // Not in the removal's transaction: a crash in between repeats the job, which then finds nothing and closes the row.
+      await database.db
+        .updateTable('outbox')
+        .set({ state: 'closed', changed_at: new Date() })
+        .where('id', '=', outboxId)
+        .execute();
+    },
+  };
+}

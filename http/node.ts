@@ -1,0 +1,271 @@
+/**
+ * A node: every part made, wired and started in the order in which they rest on each other, and stopped in the opposite one.
+ * Nothing here decides anything; to learn the project, read it from top to bottom.
+ */
+import { fileURLToPath } from 'node:url';
+import type { Logger } from 'pino';
+import { uuidv7 } from 'uuidv7';
+import { actorTypes } from '../actors/registry.ts';
+import { paymentHandlers } from '../payments/effects.ts';
+import { sandboxProvider } from '../payments/sandbox-client.ts';
+import type { EffectHandler } from '../runtime/actor.ts';
+import { SystemClock } from '../runtime/clock.ts';
+import { createActorSystem } from '../runtime/system.ts';
+import { Catalogue } from '../schema/catalogue.ts';
+import { isCatalogueEmpty, seedCatalogue } from '../schema/demo.ts';
+import { PgJournal } from '../schema/journal.ts';
+import { joinAlone } from '../schema/members.ts';
+import { stockVersions } from '../schema/read-side.ts';
+import { SubjectKeys } from '../schema/subjects.ts';
+import { openMailer } from '../workers/mailer.ts';
+import { PricingPool } from '../workers/pool.ts';
+import type { PriceRequest } from '../workers/quote.ts';
+import type { App } from './app.ts';
+import { adminAnswersOf, readSideOf, subjectsOf } from './app-sources.ts';
+import { auditLog } from './audit-log.ts';
+import { cartHistories } from './cart-histories.ts';
+import { cartResponder } from './cart-view.ts';
+import { TrustedProxies } from './client-address.ts';
+import type { Config } from './config.ts';
+import { docsRoutes } from './docs.ts';
+import { createEdge, type Edge } from './edge.ts';
+import { createFeed } from './feed.ts';
+import { healthRoutes, metricsRoutes } from './health.ts';
+import { startJobs } from './jobs.ts';
+import { Metrics } from './metrics.ts';
+import { orderResponder } from './order-view.ts';
+import { productImage } from './product-images.ts';
+import type { AnyRoute } from './route.ts';
+import { allRoutes } from './routes/index.ts';
+import { startSandboxProcess } from './sandbox-process.ts';
+import { seedDemo } from './seed.ts';
+import { skuResponder } from './sku-view.ts';
+import { StockCache } from './stock-cache.ts';
+import { openStorage } from './storage.ts';
+import { AdminKeys, CartTokens } from './tokens.ts';
+
+export interface NodeOptions {
+  readonly log: Logger;
+  readonly version: string;
+  /** The node cannot go on (fenced, or its database was taken); one line. */
+  readonly onFatal: (reason: string) => void;
+}
+
+export interface RunningNode {
+  readonly url: string;
+  /** What an operator who looks at the terminal should know. */
+  readonly notes: readonly string[];
+  /** Drains: what was accepted is answered; then everything is closed. */
+  stop(): Promise<void>;
+}
+
+/** One in flight for each; more lanes mean smaller batches, and two keep PostgreSQL and this process busy in turn. */
+const LANES = 2;
+const CHECKOUT_WAIT_MS = 5_000;
+const DRAIN_MS = 10_000;
+
+/** Rejects with one line where something that the node rests on is missing; what was started is stopped again. */
+export async function startNode(config: Config, options: NodeOptions): Promise<RunningNode> {
+  const { log } = options;
+  const closers: (() => unknown)[] = [];
+  const closeAll = async () => {
+    for (const close of closers.splice(0).reverse()) {
+      try {
+        await close();
+      } catch (error) {
+        log.warn({ error: String(error) }, 'while stopping');
+      }
+    }
+  };
+  try {
+    return await wire(config, options, closers, closeAll);
+  } catch (error) {
+    await closeAll();
+    throw error;
+  }
+}
+
+async function wire(
+  config: Config,
+  { log, version, onFatal }: NodeOptions,
+  closers: (() => unknown)[],
+  closeAll: () => Promise<void>,
+): Promise<RunningNode> {
+  // The database, and who this node is in it.
+  const storage = await openStorage(config, log);
+  closers.push(() => storage.close());
+  storage.embedded?.onExit((error) => onFatal(error.message));
+  const { database, secrets } = storage;
+  const { db } = database;
+  const subjects = new SubjectKeys({ db, dataKey: secrets.dataKey });
+  await subjects.check();
+  const clock = new SystemClock();
+  const types = actorTypes();
+  const membership = await joinAlone({
+    database,
+    nodeId: config.nodeId.slice(0, 40),
+    lanes: LANES,
+    clock,
+    takeAtOnce: storage.embedded !== null,
+    eventVersions: Object.fromEntries(types.map((type) => [type.type, type.eventVersion])),
+  });
+  closers.push(() => membership.leave());
+  membership.onFenced(() => onFatal("another member has taken over this node's place"));
+  const journal = new PgJournal({ database, incarnation: membership.incarnation, lanes: LANES });
+  closers.push(() => journal.close());
+
+  // Prices and stock, in memory.
+  const catalogue = await Catalogue.load(db);
+  const pricing = new PricingPool();
+  closers.push(() => pricing.close());
+  pricing.setBook(catalogue.book());
+  catalogue.onChange(() => pricing.setBook(catalogue.book()));
+  const warn = (what: string) => (error: unknown) => log.warn({ error: String(error) }, what);
+  const watch = catalogue.watch({ onError: warn('the catalogue could not be looked at') });
+  closers.push(() => watch.stop());
+  const stock = new StockCache({
+    load: (skus) => stockVersions(db, skus),
+    clock,
+    onError: warn('the stock could not be compared'),
+  });
+  stock.start();
+  closers.push(() => stock.close());
+
+  // Payments.
+  const sandbox =
+    storage.embedded !== null && config.paymentSandboxUrl === null
+      ? await startSandboxProcess(entryPoint(), storage.url, log)
+      : null;
+  if (sandbox !== null) closers.push(() => sandbox.stop());
+  const provider = sandboxProvider({ url: config.paymentSandboxUrl ?? sandbox?.url ?? '' });
+
+  // The actors.
+  const system = createActorSystem({
+    types,
+    journal,
+    clock,
+    membership,
+    responders: { cart: cartResponder({ pricing, stock }), order: orderResponder(), sku: skuResponder() },
+    handlers: {
+      ...(paymentHandlers(provider) as unknown as Record<string, EffectHandler>),
+      'order.price': (input) => pricing.price(input as PriceRequest, { final: true }),
+    },
+    report: (event, detail) => log.warn(detail, event),
+  });
+  system.onProjection((row) => stock.apply(row));
+  await system.start();
+  closers.push(() => system.drain(DRAIN_MS));
+  if (storage.embedded !== null && (await isCatalogueEmpty(db))) {
+    await seedDemo(system, (data) => seedCatalogue(db, data));
+    await catalogue.refresh();
+  }
+  const jobs = await startJobs({
+    storage,
+    redisUrl: config.redisUrl,
+    clusterId: config.clusterId,
+    system,
+    provider,
+    subjects,
+    mailer: openMailer({ smtpUrl: config.smtpUrl ?? undefined, directory: `${storage.dataDir}/mail` }),
+    histories: cartHistories(database, journal, system, membership.incarnation),
+    now: () => clock.now(),
+    log,
+  });
+  closers.push(() => jobs.close());
+
+  // The edge.
+  const app: App = {
+    system,
+    clock,
+    catalogue,
+    pricing,
+    stock,
+    subjects: subjectsOf(subjects),
+    readSide: readSideOf(db),
+    jobs: jobs.admin,
+    tokens: new CartTokens(secrets.tokenSecrets),
+    cursorSecrets: secrets.tokenSecrets,
+    adminAnswers: adminAnswersOf(db),
+    newId: (prefix) => `${prefix}_${uuidv7()}`,
+    productImage,
+    audit: auditLog(db),
+    settings: { checkoutWaitMs: CHECKOUT_WAIT_MS },
+  };
+  const metrics = new Metrics();
+  metrics.registerStats('actors', () => system.stats);
+  metrics.registerStats('pricing', () => ({ ...pricing.stats }));
+  const feed = createFeed({
+    stock,
+    skuExists: (sku) => catalogue.product(sku) !== undefined,
+    clock,
+    log,
+    allowedOrigins: config.corsOrigins,
+    proxies: new TrustedProxies(config.trustedProxies),
+  });
+  metrics.registerStats('feed', () => ({ ...feed.stats }));
+  let draining = false;
+  const ready = () => {
+    const reasons = [...(draining ? ['draining'] : []), ...(membership.mayAnswer() ? [] : ['the database is away'])];
+    return { ready: reasons.length === 0, reasons };
+  };
+  const edge = (routes: readonly AnyRoute[], withFeed: boolean): Edge =>
+    createEdge({
+      routes,
+      rateLimits: config.rateLimits,
+      log,
+      clock,
+      corsOrigins: config.corsOrigins,
+      trustedProxies: config.trustedProxies,
+      adminKeys: new AdminKeys(secrets.adminKey),
+      metrics,
+      ...(withFeed ? { attach: (native) => feed.attach(native) } : {}),
+      exclusive: true,
+    });
+  const described = allRoutes(app);
+  const isOperators = (route: AnyRoute) => route.path.startsWith('/v1/admin');
+  const probes = healthRoutes(ready);
+  const shown = config.opsPort === null ? described : described.filter((route) => !isOperators(route));
+  const main = edge(
+    [
+      ...shown,
+      ...docsRoutes(shown, { version }),
+      ...probes,
+      ...(config.opsPort === null ? metricsRoutes(metrics) : []),
+    ],
+    true,
+  );
+  metrics.registerStats('edge', () => ({ ...main.stats }));
+  const edges = [main];
+  closers.push(() => main.close());
+  const port = await main.listen(config.host, config.port);
+  const notes: string[] = [];
+  if (config.opsPort !== null) {
+    const operators = described.filter(isOperators);
+    const ops = edge(
+      [...operators, ...docsRoutes(operators, { version }), ...probes, ...metricsRoutes(metrics)],
+      false,
+    );
+    edges.push(ops);
+    closers.push(() => ops.close());
+    notes.push(`operators: http://127.0.0.1:${await ops.listen('127.0.0.1', config.opsPort)}`);
+  }
+  if (storage.embedded !== null)
+    notes.push(`data and secrets: ${storage.dataDir} (the operators' key is in admin-key.secret)`);
+  if (sandbox !== null) notes.push(`sandbox payment provider: ${sandbox.url}`);
+
+  return {
+    url: `http://${config.host.includes(':') ? `[${config.host}]` : config.host}:${port}`,
+    notes,
+    async stop() {
+      draining = true;
+      await feed.close();
+      await Promise.all(edges.map((open) => open.drain(DRAIN_MS)));
+      await closeAll();
+    },
+  };
+}
+
+/** The command line's file, beside which this module was built. */
+function entryPoint(): string {
+  return fileURLToPath(new URL('../stampede.js', import.meta.url));
+}
