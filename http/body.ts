@@ -5,16 +5,41 @@
 import type { Exchange } from './exchange.ts';
 import { problem } from './problem.ts';
 
-interface Reading {
-  readonly exchange: Exchange;
+/**
+ * A body under way, a link in a ring. Not a `Set`: its tables link to their successors, so one dead table in the old generation
+ * kept every later one, with all their requests, from being collected young (measured: a third of the time went to that).
+ */
+class Reading {
+  readonly exchange: Exchange | null;
   readonly dueAt: number;
+  before: Reading = this;
+  after: Reading = this;
+
+  constructor(exchange: Exchange | null, dueAt: number) {
+    this.exchange = exchange;
+    this.dueAt = dueAt;
+  }
+
+  joinBefore(end: Reading): void {
+    this.before = end.before;
+    this.after = end;
+    end.before.after = this;
+    end.before = this;
+  }
+
+  leave(): void {
+    this.before.after = this.after;
+    this.after.before = this.before;
+    this.before = this;
+    this.after = this;
+  }
 }
 
 /** Bodies under way on one edge. */
 export class BodyReader {
   readonly #timeoutMs: number;
-  /** In order of their deadlines, as all have the same time. */
-  readonly #readings = new Set<Reading>();
+  /** The ring's own link; from it on in order of the deadlines, as all have the same time. */
+  readonly #ring = new Reading(null, Number.POSITIVE_INFINITY);
 
   /** @param timeoutMs from the head of the request to the last byte of its body */
   constructor(timeoutMs: number) {
@@ -26,19 +51,19 @@ export class BodyReader {
    * @param done called at most once, synchronously with the last byte; never after an abort
    */
   read(exchange: Exchange, lengthMax: number, done: (body: Buffer) => void): void {
-    const reading: Reading = { exchange, dueAt: exchange.startedAt + this.#timeoutMs };
-    this.#readings.add(reading);
+    const reading = new Reading(exchange, exchange.startedAt + this.#timeoutMs);
+    reading.joinBefore(this.#ring);
     let pieces: Buffer[] | null = null;
     let length = 0;
     exchange.onAborted = () => {
-      this.#readings.delete(reading);
+      reading.leave();
       pieces = null;
     };
     exchange.onData((chunk, isLast) => {
       if (!exchange.open) return;
       length += chunk.byteLength;
       if (length > lengthMax) {
-        this.#readings.delete(reading);
+        reading.leave();
         pieces = null;
         exchange.answer(tooLarge(lengthMax), true);
         return;
@@ -49,7 +74,7 @@ export class BodyReader {
         pieces.push(Buffer.from(new Uint8Array(chunk)));
         return;
       }
-      this.#readings.delete(reading);
+      reading.leave();
       const last = Buffer.from(chunk);
       done(pieces === null ? last : Buffer.concat([...pieces, last], length));
     });
@@ -57,10 +82,9 @@ export class BodyReader {
 
   /** Answers 408 for bodies whose time is over, and leaves their connections. */
   sweep(now: number): void {
-    for (const reading of this.#readings) {
-      if (reading.dueAt > now) return;
-      this.#readings.delete(reading);
-      reading.exchange.answer(problem('request_timeout'), true);
+    for (let reading = this.#ring.after; reading.dueAt <= now; reading = this.#ring.after) {
+      reading.leave();
+      reading.exchange?.answer(problem('request_timeout'), true);
     }
   }
 }
