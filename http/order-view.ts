@@ -53,7 +53,7 @@ export function orderResponder(): Responder<unknown, OrderReply> {
 export async function orderReply(answer: OrderAnswer, subjects: Subjects): Promise<EdgeReply> {
   const { order, status } = answer;
   const headers: Record<string, string> = { etag: `"${order.version}"`, 'cache-control': 'no-store' };
-  if (status !== 200) headers['location'] = `/v1/orders/${order.id}`;
+  if (status !== 200) headers.location = `/v1/orders/${order.id}`;
   if (answer.replayed) headers['idempotency-replayed'] = 'true';
   return { status, headers, body: orderDocument(order, await openContact(order.contact, subjects)) };
 }

@@ -1,0 +1,139 @@
+import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
+import { after, before, test } from 'node:test';
+import { ADDRESS, EMAIL, fits, MemoryShop, openCart } from '../memory-shop.ts';
+import { openApiDocument, problemCodes } from '../openapi.ts';
+import { JobList, StockLevel } from '../schemas-admin.ts';
+import { AdminPaymentList, Order, OrderList } from '../schemas-order.ts';
+import { allRoutes } from './index.ts';
+
+let shop: MemoryShop;
+before(async () => {
+  shop = await MemoryShop.open();
+});
+after(async () => {
+  assert.deepEqual(shop.errors, []);
+  await shop.close();
+});
+
+const sku = () => shop.product(({ holdAt, maxPerOrder }) => holdAt === 'checkout' && maxPerOrder === null).sku;
+
+async function ordered() {
+  const cart = await openCart(shop);
+  const { body } = await shop.call('POST', `${cart.path}/lines`, {
+    token: cart.token,
+    body: { sku: sku(), quantity: 1 },
+  });
+  const payment = { method: 'card', token: 'tok_ok' };
+  const placed = await shop.call('POST', `${cart.path}/checkout`, {
+    token: cart.token,
+    key: randomUUID(),
+    body: { email: EMAIL, shippingAddress: ADDRESS, expectedTotal: body.totals.total, payment },
+  });
+  assert.equal(placed.status, 201, placed.text);
+  return { cart, order: placed.body };
+}
+
+test('every operators’ call asks for an operator’s key and tells the audit log', async () => {
+  const routes = allRoutes(shop.app).filter(({ path }) => path.startsWith('/v1/admin/'));
+  assert.ok(routes.length >= 13);
+  const { token } = await openCart(shop);
+  for (const { method, path } of routes) {
+    const place = path.replace('{sku}', sku()).replace('{id}', 'x');
+    for (const credential of [undefined, 'wrong', token]) {
+      const { status, headers } = await shop.call(method, place, { token: credential });
+      assert.equal(status, 401, `${method} ${place}`);
+      assert.equal(headers['www-authenticate'], 'Bearer');
+    }
+  }
+  const before = shop.audit.length;
+  await shop.admin('GET', `/v1/admin/stock/${sku()}`);
+  assert.deepEqual(
+    shop.audit.slice(before).map(({ operation, status }) => [operation, status]),
+    [['adminGetStock', 200]],
+  );
+});
+
+test('stock is adjusted once under a key, never below nothing, and only of a known sku', async () => {
+  const path = `/v1/admin/stock/${sku()}`;
+  const before = await shop.admin('GET', path);
+  assert.ok(fits(StockLevel, before.body), before.text);
+  const key = randomUUID();
+  const adjust = { key, body: { delta: 5, reason: 'a delivery' } };
+  const first = await shop.admin('POST', `${path}/adjustments`, adjust);
+  assert.equal(first.status, 200, first.text);
+  assert.equal(first.body.available, before.body.available + 5);
+  const again = await shop.admin('POST', `${path}/adjustments`, adjust);
+  assert.deepEqual(again.body, first.body);
+  assert.equal(again.headers['idempotency-replayed'], 'true');
+  assert.equal((await shop.admin('GET', path)).body.onHand, first.body.onHand);
+  const under = await shop.admin('POST', `${path}/adjustments`, { body: { delta: -1_000_000, reason: 'x' } });
+  assert.equal(under.body.code, 'stock_negative');
+  for (const body of [
+    { delta: 1.5, reason: 'x' },
+    { delta: 1 },
+    { delta: 1, reason: '' },
+    { delta: 1, reason: 'x', by: 'me' },
+  ]) {
+    assert.equal((await shop.admin('POST', `${path}/adjustments`, { body })).status, 400);
+  }
+  assert.equal((await shop.admin('GET', '/v1/admin/stock/NOPE')).body.code, 'sku_unknown');
+  const unknown = await shop.admin('POST', '/v1/admin/stock/NOPE/adjustments', { body: { delta: 1, reason: 'x' } });
+  assert.equal(unknown.body.code, 'sku_unknown');
+});
+
+test('orders and payments are listed newest first, by page and by filter', async () => {
+  const first = await ordered();
+  const second = await ordered();
+  const list = await shop.admin('GET', '/v1/admin/orders?limit=1');
+  assert.ok(fits(OrderList, list.body), list.text);
+  assert.equal(list.body.items[0].id, second.order.id);
+  assert.equal(list.body.items[0].email, EMAIL);
+  const next = await shop.admin('GET', `/v1/admin/orders?limit=1&cursor=${list.body.nextCursor}`);
+  assert.equal(next.body.items[0].id, first.order.id);
+  const mine = await shop.admin('GET', `/v1/admin/orders?cartId=${first.cart.id}&state=confirmed`);
+  assert.deepEqual(
+    mine.body.items.map(({ id }: { id: string }) => id),
+    [first.order.id],
+  );
+  assert.equal(mine.body.nextCursor, null);
+  const one = await shop.admin('GET', `/v1/admin/orders/${first.order.id}`);
+  assert.ok(fits(Order, one.body), one.text);
+  assert.equal((await shop.admin('GET', '/v1/admin/orders/ord_1')).status, 404);
+  const payments = await shop.admin('GET', `/v1/admin/payments?orderId=${first.order.id}`);
+  assert.ok(fits(AdminPaymentList, payments.body), payments.text);
+  const [payment] = payments.body.items;
+  assert.equal(payment.state, 'authorized');
+  assert.equal(payment.reference, first.order.id);
+  assert.equal(payment.amount.amount, first.order.totals.total.amount);
+  for (const query of ['state=paid', 'since=yesterday', 'since=2026-13-40T00:00:00Z', 'limit=0', 'x=1']) {
+    assert.equal((await shop.admin('GET', `/v1/admin/payments?${query}`)).status, 400, query);
+  }
+});
+
+test('jobs are listed, looked at, and run again only where they have failed', async () => {
+  const job = { job: 'order_email', attempts: 3, error: 'refused', subject: 'ord_1', createdAt: 1, updatedAt: 2 };
+  shop.jobs.set('a:1', { id: 'a:1', ...job, state: 'failed', phase: 'failed' });
+  shop.jobs.set('b', { id: 'b', ...job, state: 'done', phase: 'completed', updatedAt: null });
+  const list = await shop.admin('GET', '/v1/admin/jobs?state=failed');
+  assert.ok(fits(JobList, list.body), list.text);
+  assert.equal(list.body.items.length, 1);
+  assert.equal((await shop.admin('GET', '/v1/admin/jobs/a:1')).body.error, 'refused');
+  assert.equal((await shop.admin('POST', '/v1/admin/jobs/a:1/retry')).status, 202);
+  assert.equal((await shop.admin('POST', '/v1/admin/jobs/b/retry')).body.code, 'job_not_failed');
+  assert.equal((await shop.admin('POST', '/v1/admin/jobs/c/retry')).status, 404);
+  assert.equal((await shop.admin('GET', '/v1/admin/jobs/c')).status, 404);
+});
+
+test('every route is in the OpenAPI document once, under a name of its own, and takes closed bodies only', () => {
+  const routes = allRoutes(shop.app);
+  const names = routes.map(({ operationId }) => operationId);
+  assert.equal(new Set(names).size, names.length);
+  const document = openApiDocument(routes, { version: '0' }) as { paths: Record<string, Record<string, unknown>> };
+  for (const route of routes) {
+    assert.ok(document.paths[route.path]?.[route.method.toLowerCase()] !== undefined, route.path);
+    if (route.body !== undefined) assert.equal(route.body.additionalProperties, false, route.operationId);
+    if (route.query !== undefined) assert.equal(route.query.additionalProperties, false, route.operationId);
+    assert.ok(problemCodes(route).length > 0);
+  }
+});
