@@ -120,6 +120,22 @@ describe('the feed hub', () => {
     assert.equal(stats.framesEncoded - encoded, 1);
   });
 
+  it('tells a change that comes between two slices of a tick with the next tick', async () => {
+    const { all, change, subscribe, clock } = world(1_100);
+    for (const { socket } of all) subscribe(socket, ['a']);
+    await turns();
+    change('a');
+    clock.advance(0);
+    const told = (version: number) =>
+      all.filter(({ reader }) => levels(reader.told, 'a').at(-1)?.version === version).length;
+    assert.ok(told(1) > 0 && told(1) < all.length);
+    change('a');
+    await turns();
+    clock.advance(LIMITS.tickMs);
+    await turns();
+    assert.equal(told(2), all.length);
+  });
+
   it('confirms a version that the client has, and tells the level where it has an older one or one of another shop', async () => {
     const { all, change, subscribe } = world(1);
     const { reader, socket } = only(all);
@@ -200,12 +216,17 @@ describe('the feed hub', () => {
     assert.equal(stats.stalled, 1);
     assert.ok(reader.bytesMost <= LIMITS.stallBytes + 100);
     const before = reader.told.length;
+    reader.bytes = 100;
+    socket.drained(clock.monotonic());
+    change('a');
+    clock.advance(LIMITS.tickMs);
+    assert.equal(reader.told.length, before, 'a buffer that has not drained gets nothing more');
     reader.reading = true;
     reader.bytes = 0;
     socket.drained(clock.monotonic());
     const after = reader.told.slice(before).map((m) => [m.type, 'sku' in m && m.sku, 'version' in m && m.version]);
     assert.deepEqual(after.sort(), [
-      ['snapshot', 'a', 20],
+      ['snapshot', 'a', 21],
       ['snapshot', 'b', 20],
     ]);
     assert.equal(socket.state, 'flowing');
@@ -298,15 +319,16 @@ describe('the feed hub', () => {
 
 describe('whatever happens in whatever order', () => {
   const sku = fc.constantFrom('a', 'b', 'c', 'd');
+  const skus = fc.uniqueArray(sku, { minLength: 1 });
   const who = fc.nat({ max: 2 });
   const step = fc.oneof(
-    { weight: 6, arbitrary: fc.record({ do: fc.constant('change' as const), sku, heard: fc.boolean() }) },
+    { weight: 6, arbitrary: fc.record({ do: fc.constant('change' as const), skus, heard: fc.boolean() }) },
     {
       weight: 3,
       arbitrary: fc.record({
         do: fc.constant('subscribe' as const),
         who,
-        skus: fc.uniqueArray(sku, { minLength: 1 }),
+        skus,
         since: fc.option(fc.nat({ max: 12 }), { nil: undefined }),
       }),
     },
@@ -328,9 +350,13 @@ describe('whatever happens in whatever order', () => {
           one.reader.bytes = Math.max(0, one.reader.bytes - bytes);
           one.socket.drained(clock.monotonic());
         };
+        for (const [index, { socket }] of all.entries()) {
+          subscribe(socket, [...'abcd']);
+          for (const name of 'abcd') begun[index]?.set(name, 0);
+        }
         for (const now of steps) {
           const one = 'who' in now ? all[now.who] : undefined;
-          if (now.do === 'change') change(now.sku, now.heard);
+          if (now.do === 'change') for (const name of now.skus) change(name, now.heard);
           else if (now.do === 'wait') clock.advance(now.ms);
           else if (one === undefined || one.reader.closedWith !== undefined) continue;
           else if (now.do === 'stop') one.reader.reading = false;
