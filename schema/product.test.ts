@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { UNIT_PRICE_MAX } from '../workers/money.ts';
 import { isCurrency, minorUnit } from './currency.ts';
 import { PRICE_MAX, type Product, validateProduct } from './product.ts';
-import { type ListPosition, ProductIndex, type ProductSort } from './product-index.ts';
+import { type ListPosition, ProductIndex, type ProductSort, SCAN_MAX } from './product-index.ts';
 
 const MINIMAL = { sku: 'A.1_b-2', name: 'Mug', category: 'Kitchen', prices: { USD: 100 } };
 
@@ -197,6 +197,28 @@ test('a page continues at its place while products before and after it come and 
       ['E', 'F', 'H'],
     ],
   );
+});
+
+test('a search in a large catalogue looks at a bounded part per page and finds everything over the pages', () => {
+  const index = new ProductIndex();
+  const count = 2 * SCAN_MAX + 500;
+  const skus = Array.from({ length: count }, (_, i) => `S${String(i).padStart(6, '0')}`);
+  const wanted = new Set([skus[1], skus[SCAN_MAX + 7], skus.at(-1)]);
+  const one = (sku: string) => ({ ...MINIMAL, sku, name: wanted.has(sku) ? 'Needle' : 'Hay', active: true });
+  index.apply(new Map(skus.map((sku) => [sku, one(sku) as unknown as Product])));
+  for (const sort of ['sku', '-sku'] as const) {
+    const found = new Set<string>();
+    let pages = 0;
+    let after: ListPosition | null = null;
+    do {
+      const page = index.list({ q: 'needle', limit: 2, sort, after });
+      for (const { sku } of page.items) found.add(sku);
+      after = page.next;
+      pages++;
+    } while (after !== null);
+    assert.deepEqual(found, wanted);
+    assert.equal(pages, 3);
+  }
 });
 
 test('a position of another kind than the order’s finds a page, never an error', () => {
