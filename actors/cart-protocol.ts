@@ -53,7 +53,7 @@ export type CartCommand =
       readonly destination: Destination | null;
     }
   | { readonly kind: 'get' }
-  /** Like `get`, answered with a `CartGlance` (reply `glance`); always asked bare, never rendered. */
+  /** Like `get`, answered with a `CartGlance` (reply `glance`). Under a caller's key: what is recorded under it comes first. */
   | { readonly kind: 'glance' }
   | {
       readonly kind: 'add_line';

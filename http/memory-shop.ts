@@ -34,7 +34,7 @@ import { skuResponder } from './sku-view.ts';
 import { AdminKeys, CartTokens } from './tokens.ts';
 
 export const ADMIN_KEY = 'test-admin-key-0123456789abcdef';
-const SECRETS = ['test-token-secret-0123456789abcdef'];
+export const SECRETS = ['test-token-secret-0123456789abcdef'];
 
 export interface Answer {
   readonly status: number;
@@ -60,7 +60,8 @@ export interface ShopOptions {
 export class MemoryShop {
   readonly journal = new MemoryJournal({ lanes: 2 });
   readonly clock = new SystemClock();
-  readonly tokens = new CartTokens(SECRETS);
+  /** A test may put others in their place, as a rotation of secrets does. */
+  tokens = new CartTokens(SECRETS);
   readonly audit: AuditEntry[] = [];
   readonly jobs = new Map<string, JobView>();
   readonly erased = new Set<string>();
@@ -153,7 +154,11 @@ export class MemoryShop {
         get: async (id) => this.jobs.get(id) ?? null,
         retry: async (id) => this.jobs.get(id)?.state === 'failed',
       },
-      tokens: this.tokens,
+      tokens: {
+        issue: (id) => this.tokens.issue(id),
+        opens: (token, id) => this.tokens.opens(token, id),
+        candidates: (key) => this.tokens.candidates(key),
+      },
       cursorSecrets: SECRETS,
       adminAnswers: { find: async (scope, keyHash) => this.#answers.get(`${scope} ${keyHash}`) ?? null },
       newId: (prefix) => `${prefix}_${uuidv7()}`,

@@ -61,7 +61,7 @@ const PROBLEM_SCHEMA: Json = {
     code: { type: 'string', description: 'A stable word.' },
     errors: {
       type: 'array',
-      maxItems: 10,
+      maxItems: 200,
       items: {
         type: 'object',
         required: ['path', 'message'],

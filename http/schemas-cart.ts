@@ -117,7 +117,7 @@ export const ShippingMethodList = listOf(ShippingMethod);
 
 /** RFC 5321 allows more; what is refused here cannot be written to a mail header or is no address of the public Internet. */
 const EMAIL =
-  '^[^\\s@<>()\\[\\]\\\\,;:"\\u0000-\\u0020\\u007F]{1,64}@(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\\.){1,8}[A-Za-z]{2,63}$';
+  '^[^\\s@<>()\\[\\]\\\\,;:"\\u0000-\\u0020\\u007F]{1,64}@(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\\.){1,8}[A-Za-z][A-Za-z0-9-]{0,61}[A-Za-z0-9]$';
 
 export const CheckoutInput = closed({
   email: Type.String({ minLength: 6, maxLength: 254, pattern: EMAIL }),

@@ -2,6 +2,7 @@
 import type { SkuCommand } from '../../actors/sku-protocol.ts';
 import type { App } from '../app.ts';
 import { problem } from '../problem.ts';
+import { freshStock } from '../product-view.ts';
 import { type AnyRoute, type EdgeReply, route } from '../route.ts';
 import { StockAdjustmentInput, StockLevel } from '../schemas-admin.ts';
 import { SkuParams } from '../schemas-product.ts';
@@ -23,7 +24,7 @@ export function adminStockRoutes(app: App): AnyRoute[] {
     problems: ['sku_unknown'],
     async handle(request) {
       const { sku } = request.params;
-      if (app.catalogue.product(sku) === undefined) return problem('sku_unknown');
+      if (app.catalogue.product(sku) === undefined && !(await hadStock(app, sku))) return problem('sku_unknown');
       return stockReply(await stockOf(app, sku));
     },
   });
@@ -51,4 +52,10 @@ export function adminStockRoutes(app: App): AnyRoute[] {
   });
 
   return [read, adjust];
+}
+
+/** A product that was taken out of the catalogue may have units on the shelf and in orders still. */
+async function hadStock(app: App, sku: string): Promise<boolean> {
+  await freshStock(app.stock, [sku]);
+  return (app.stock.get(sku)?.version ?? 0) > 0;
 }

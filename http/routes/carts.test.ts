@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { after, before, test } from 'node:test';
-import { fits, MemoryShop, openCart, TEXAS } from '../memory-shop.ts';
+import { fits, MemoryShop, openCart, SECRETS, TEXAS } from '../memory-shop.ts';
 import { Cart, CartCreated, ShippingMethodList } from '../schemas-cart.ts';
+import { CartTokens } from '../tokens.ts';
 
 let shop: MemoryShop;
 before(async () => {
@@ -43,6 +44,21 @@ test('a cart opened twice under one UUID is one cart with one token, and the tok
   assert.equal(other.body.code, 'idempotency_key_reused');
   const word = await shop.call('POST', '/v1/carts', { key: 'not-a-uuid' });
   assert.equal(word.status, 400);
+});
+
+test('a retry finds the cart that its key made under the secret before, and its earlier token still opens it', async () => {
+  const key = randomUUID();
+  const first = await shop.call('POST', '/v1/carts', { key });
+  const before = shop.tokens;
+  shop.tokens = new CartTokens(['a-newer-secret-0123456789abcdef', ...SECRETS]);
+  const retry = await shop.call('POST', '/v1/carts', { key });
+  const opened = await shop.call('GET', `/v1/carts/${first.body.cart.id}`, { token: first.body.token });
+  const other = await shop.call('POST', '/v1/carts', { key: randomUUID() });
+  shop.tokens = before;
+  assert.deepEqual(retry.body.cart, first.body.cart);
+  assert.notEqual(retry.body.token, first.body.token);
+  assert.equal(opened.status, 200);
+  assert.equal(other.status, 201);
 });
 
 test('a currency that the store does not sell in is refused with its place in the body', async () => {
