@@ -236,4 +236,10 @@ const SHIPPING_METHODS: readonly ShippingMethod[] = [
       { countries: ['JP'], prices: { USD: 1290, EUR: 1190, JPY: 1760 } },
     ],
   },
+  {
+    id: 'pickup',
+    name: 'Pick up in the shop',
+    taxCategory: 'shipping',
+    zones: [{ countries: null, prices: { USD: 0, EUR: 0, JPY: 0 } }],
+  },
 ];
