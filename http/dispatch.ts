@@ -23,7 +23,6 @@ import type { HttpRequest, HttpResponse } from './uws.ts';
 import { Checker, decodePart, parseJson, QueryReader } from './validation.ts';
 
 export interface EdgeLog {
-  warn(detail: object, message: string): void;
   error(detail: object, message: string): void;
 }
 

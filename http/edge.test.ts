@@ -250,6 +250,7 @@ describe('an edge', () => {
     assert.match(good.headers['access-control-expose-headers'] ?? '', /Idempotency-Replayed/);
     const bad = await RawClient.once(port, get('/things/1', { origin: 'https://evil.example' }));
     assert.equal(bad.headers['access-control-allow-origin'], undefined);
+    assert.equal(bad.headers.vary, 'origin');
   });
 
   test('an unknown path, a method that a path does not take and a body of another type are problems', async () => {

@@ -100,6 +100,7 @@ export function createEdge(options: EdgeOptions): Edge {
   const bodies = new BodyReader(limits.bodyTimeoutMs);
   const metrics = options.metrics ?? new Metrics(false);
   const run = Math.random().toString(36).slice(2, 8);
+  const origins = options.corsOrigins ?? [];
   let requestIds = 0;
   const dispatch: Dispatch = {
     stats,
@@ -111,7 +112,7 @@ export function createEdge(options: EdgeOptions): Edge {
     limiters: rateLimits === 'off' ? null : limitersOf(rateLimits),
     adminKeys: options.adminKeys ?? null,
     now: () => clock.monotonic(),
-    corsBlock: corsBlocks(options.corsOrigins ?? []),
+    corsBlock: corsBlocks(origins),
     newRequestId: () => `${run}-${++requestIds}`,
   };
   checkRoutes(routes, dispatch);
@@ -130,8 +131,8 @@ export function createEdge(options: EdgeOptions): Edge {
     if (route.method === 'GET') app.head(pattern, compileRoute(route, dispatch, timer, true));
     methods.set(pattern, [...(methods.get(pattern) ?? []), route.method]);
   }
-  for (const [pattern, allowed] of methods) refuseOthers(app, pattern, allowed, dispatch, metrics);
-  refuseOthers(app, '/*', null, dispatch, metrics);
+  for (const [pattern, allowed] of methods) refuseOthers(app, pattern, allowed, dispatch, metrics, origins);
+  refuseOthers(app, '/*', null, dispatch, metrics, origins);
 
   let socket: us_listen_socket | null = null;
   let sweeper: NodeJS.Timeout | null = null;
@@ -221,6 +222,7 @@ function refuseOthers(
   allowed: readonly Method[] | null,
   dispatch: Dispatch,
   metrics: Metrics,
+  origins: readonly string[],
 ): void {
   const timer = metrics.routeTimer('other', pattern);
   const methods = [...(allowed ?? []), ...(allowed?.includes('GET') ? ['HEAD'] : []), 'OPTIONS'].join(', ');
@@ -245,22 +247,21 @@ function refuseOthers(
         'access-control-allow-headers': ALLOWED_HEADERS,
         'access-control-max-age': PREFLIGHT_MAX_AGE_S,
       };
-      exchange.answer(
-        { status: 204, headers: dispatch.corsBlock(head.origin) === '' ? { allow: methods } : headers },
-        leave,
-      );
+      exchange.answer({ status: 204, headers: origins.includes(head.origin) ? headers : { allow: methods } }, leave);
     }
   });
 }
 
-/** Header blocks for the allowed origins; every other origin gets none, and a browser keeps the answer from it. */
+/** Header blocks for the allowed origins; every other origin gets none that opens the answer to it. */
 function corsBlocks(origins: readonly string[]): (origin: string) => string {
   if (origins.length === 0) return () => '';
+  // also without an origin: a shared cache must not hand the answer to one origin that was made for another
+  const vary = '\r\nvary: origin';
   const blocks = new Map(
     origins.map((origin) => [
       origin,
-      `\r\nvary: origin\r\naccess-control-allow-origin: ${origin}\r\naccess-control-expose-headers: ${EXPOSED}`,
+      `${vary}\r\naccess-control-allow-origin: ${origin}\r\naccess-control-expose-headers: ${EXPOSED}`,
     ]),
   );
-  return (origin) => (origin === '' ? '' : (blocks.get(origin) ?? ''));
+  return (origin) => (origin === '' ? vary : (blocks.get(origin) ?? vary));
 }

@@ -19,7 +19,7 @@ export interface RateLimitRule {
 export type RateLimitRules = Readonly<Record<string, RateLimitRule>>;
 
 /**
- * - `network`: every request of one network (an IPv4 address, an IPv6 /64), before anything else is looked at.
+ * - `network`: every call of one network (an IPv4 address, an IPv6 /64) to any route, before its credential is looked at.
  * - the others: named by routes; counted by token where the route takes one, else by network.
  */
 export const DEFAULT_RATE_LIMITS: RateLimitRules = {
