@@ -22,6 +22,9 @@ interface Mark {
 }
 
 const MINUTE_MS = 60_000;
+const NO_KEYS: readonly never[] = [];
+/** Items of the flat form above which a map takes over: 16 keys. */
+const FLAT_ITEMS = 48;
 
 /** The bounds that hold for one actor: its type's own, or the system's. */
 export interface KeyBounds {
@@ -29,35 +32,49 @@ export interface KeyBounds {
   readonly perMinute: number;
 }
 
+/**
+ * The keys of one actor, oldest first. A few are kept in one flat array (hash, sequence, seconds; 64 bytes a key with its
+ * string), since most carts have only a few and a map with its marks costs three times that; many are kept in a map.
+ */
 export class KeyTable {
-  readonly #marks = new Map<string, Mark>();
-  #minuteStart = 0;
-  #minuteCount = 0;
+  #flat: readonly (string | number)[] = NO_KEYS;
+  #marks: Map<string, Mark> | null = null;
+  /** The minute since the epoch in which keys were last taken, and how many were. */
+  #minute = 0;
+  #takenInMinute = 0;
 
   get size(): number {
-    return this.#marks.size;
+    return this.#marks?.size ?? this.#flat.length / 3;
   }
 
   has(hash: string): boolean {
-    return this.#marks.has(hash);
+    if (this.#marks !== null) return this.#marks.has(hash);
+    for (let i = 0; i < this.#flat.length; i += 3) if (this.#flat[i] === hash) return true;
+    return false;
   }
 
   /** Forgets keys older than `ttlMs`; the oldest come first, so this costs what it forgets. */
   forget(now: number, ttlMs: number): void {
     const before = Math.floor((now - ttlMs) / 1000);
-    for (const [hash, mark] of this.#marks) {
-      if (mark.atSeconds >= before) return;
-      this.#marks.delete(hash);
+    if (this.#marks !== null) {
+      for (const [hash, mark] of this.#marks) {
+        if (mark.atSeconds >= before) return;
+        this.#marks.delete(hash);
+      }
+      return;
     }
+    let first = 0;
+    while (first < this.#flat.length && Number(this.#flat[first + 2]) < before) first += 3;
+    if (first > 0) this.#flat = this.#flat.slice(first);
   }
 
   /** Why no further key is taken now, if so. */
   refusal(now: number, bounds: KeyBounds): Fault | null {
-    if (this.#marks.size >= bounds.kept) {
+    if (this.size >= bounds.kept) {
       return new Fault('idempotency_full', `this actor keeps ${bounds.kept} keys already`, { retryAfterMs: MINUTE_MS });
     }
-    if (now - this.#minuteStart < MINUTE_MS && this.#minuteCount >= bounds.perMinute) {
-      const retryAfterMs = Math.max(1, this.#minuteStart + MINUTE_MS - now);
+    if (Math.floor(now / MINUTE_MS) === this.#minute && this.#takenInMinute >= bounds.perMinute) {
+      const retryAfterMs = MINUTE_MS - (now % MINUTE_MS);
       return new Fault('idempotency_full', `more than ${bounds.perMinute} keyed writes a minute`, { retryAfterMs });
     }
     return null;
@@ -65,22 +82,32 @@ export class KeyTable {
 
   /** A key taken by a decision just now. */
   take(hash: string, seq: number, now: number): void {
-    if (now - this.#minuteStart >= MINUTE_MS) {
-      this.#minuteStart = now;
-      this.#minuteCount = 0;
+    const minute = Math.floor(now / MINUTE_MS);
+    if (minute !== this.#minute) {
+      this.#minute = minute;
+      this.#takenInMinute = 0;
     }
-    this.#minuteCount++;
+    this.#takenInMinute++;
     this.restore(hash, seq, now);
   }
 
   /** A key found in the history. */
   restore(hash: string, seq: number, at: number): void {
-    this.#marks.delete(hash);
-    this.#marks.set(hash, { seq, atSeconds: Math.floor(at / 1000) });
+    const atSeconds = Math.floor(at / 1000);
+    if (this.#marks === null && this.#flat.length >= FLAT_ITEMS) this.#useMap();
+    if (this.#marks !== null) {
+      this.#marks.delete(hash);
+      this.#marks.set(hash, { seq, atSeconds });
+      return;
+    }
+    const others = this.has(hash) ? this.#without(hash) : this.#flat;
+    // `concat` makes an array of just this size, where `push` would leave room for 16 more.
+    this.#flat = others.concat([hash, seq, atSeconds]);
   }
 
   /** For a snapshot: hash, sequence and time (milliseconds) of each key, oldest first, one after the other. */
   toArray(): (string | number)[] {
+    if (this.#marks === null) return this.#flat.map((item, i) => (i % 3 === 2 ? Number(item) * 1000 : item));
     const flat: (string | number)[] = [];
     for (const [hash, mark] of this.#marks) flat.push(hash, mark.seq, mark.atSeconds * 1000);
     return flat;
@@ -97,6 +124,19 @@ export class KeyTable {
       table.restore(hash, seq, at);
     }
     return table;
+  }
+
+  #without(hash: string): readonly (string | number)[] {
+    const at = this.#flat.indexOf(hash);
+    return this.#flat.filter((_, i) => i < at || i >= at + 3);
+  }
+
+  #useMap(): void {
+    this.#marks = new Map();
+    for (let i = 0; i < this.#flat.length; i += 3) {
+      this.#marks.set(String(this.#flat[i]), { seq: Number(this.#flat[i + 1]), atSeconds: Number(this.#flat[i + 2]) });
+    }
+    this.#flat = NO_KEYS;
   }
 }
 

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { it } from 'node:test';
 import { faultOf, inWorld, settle, until } from './fixture.ts';
 import { AppendError } from './journal.ts';
+import { ManualClock } from './manual-clock.ts';
 import type { Intercept } from './memory.ts';
 
 /** Applies the faults in turn to the appends to come, then lets all pass. */
@@ -194,5 +195,21 @@ it('no batch exceeds its bound of rows', async () => {
     const ids = Array.from({ length: 40 }, (_, i) => `a${i}`);
     await Promise.all(ids.map((id) => world.ask(id, { kind: 'add', op: '1' }, { fresh: true })));
     assert.ok(largest > 1 && largest <= 10, `${largest} rows`);
+  });
+});
+
+it('a lane whose append is not answered refuses further writes before they are applied', async () => {
+  const clock = new ManualClock();
+  await inWorld({ clock, limits: { laneStuckMs: 1000, askTimeoutMs: 60_000 } }, async (world) => {
+    await world.ask('a', { kind: 'get' });
+    const held = world.holdAppends();
+    const first = world.ask('a', { kind: 'add', op: '1' });
+    await until(() => held.waiting > 0);
+    const second = world.ask('a', { kind: 'add', op: '2' });
+    clock.advance(1500);
+    assert.equal(await faultOf(world.ask('a', { kind: 'add', op: '3' })), 'database_unavailable');
+    held.release();
+    await Promise.all([first, second]);
+    assert.deepEqual((await world.ask('a', { kind: 'get' })).ops, ['1', '2']);
   });
 });

@@ -38,8 +38,8 @@ export type LaneState = 'idle' | 'gathering' | 'writing' | 'retrying' | 'resolvi
  *   (the gate opens) or `void` (the part fails); asked again with back-off while the database is away.
  * - `closed`: fenced, or stopped. Nothing is said any more.
  *
- * `retrying` and `resolving` last as long as the database is away; after `laneAwayMs` of it, `refusal` turns away what
- * would have to wait here.
+ * `retrying` and `resolving` last as long as the database is away; after `laneAwayMs` of it (or where one append has been
+ * out for `laneStuckMs`), `refusal` turns away what would have to wait here.
  */
 export class Lane {
   readonly index: number;
@@ -53,6 +53,7 @@ export class Lane {
   /** What is left of a batch that is being cut up, next part last. */
   readonly #parts: Entry[][] = [];
   #awaySince = Number.POSITIVE_INFINITY;
+  #sentAt = Number.POSITIVE_INFINITY;
 
   constructor(index: number, journal: Journal, clock: Clock, limits: Limits, stats: Stats, host: LaneHost) {
     this.index = index;
@@ -73,7 +74,8 @@ export class Lane {
 
   /** Why this lane takes nothing further now, if so. To be asked before a decision is applied: an applied one must be enqueued. */
   refusal(monotonic: number): Fault | null {
-    if (monotonic - this.#awaySince > this.#limits.laneAwayMs) {
+    const stuck = this.state === 'writing' && monotonic - this.#sentAt > this.#limits.laneStuckMs;
+    if (stuck || monotonic - this.#awaySince > this.#limits.laneAwayMs) {
       return new Fault('database_unavailable', 'the journal cannot be reached', {
         retryAfterMs: this.#limits.laneRetryMaxMs,
       });
@@ -149,7 +151,9 @@ export class Lane {
     for (let attempt = 0; !this.#closed(); attempt++) {
       this.state = 'writing';
       const sent = this.#clock.monotonic();
+      this.#sentAt = sent;
       const error = await this.#append(batch);
+      this.#sentAt = Number.POSITIVE_INFINITY;
       if (this.#closed()) return;
       this.#stats.commitUs += (this.#clock.monotonic() - sent) * 1000;
       if (error === null) {

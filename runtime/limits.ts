@@ -25,6 +25,8 @@ export interface Limits {
   readonly batchBytes: number;
   /** A lane that could not write for this long refuses what would need it with `database_unavailable`. */
   readonly laneAwayMs: number;
+  /** The same where a single append has been out for this long without an answer. */
+  readonly laneStuckMs: number;
   /** Back-off between tries of a lane that is away. */
   readonly laneRetryMinMs: number;
   readonly laneRetryMaxMs: number;
@@ -93,6 +95,7 @@ export const DEFAULT_LIMITS: Limits = Object.freeze({
   batchRows: 2_048,
   batchBytes: 4 * 1024 * 1024,
   laneAwayMs: 500,
+  laneStuckMs: 3_000,
   laneRetryMinMs: 25,
   laneRetryMaxMs: 1_000,
 

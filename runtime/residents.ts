@@ -12,6 +12,7 @@ import type { ActorRef } from './actor.ts';
 import { Cell, type Entry, type Kind } from './cell.ts';
 import type { Clock } from './clock.ts';
 import type { Effects } from './effects.ts';
+import { snapshotEntry } from './entry.ts';
 import { Fault } from './fault.ts';
 import type { Gate } from './gate.ts';
 import type { Journal } from './journal.ts';
@@ -21,7 +22,6 @@ import type { Stats } from './metrics.ts';
 import { Passivation } from './passivation.ts';
 import { Quarantine } from './quarantine.ts';
 import type { Timers } from './timers.ts';
-import { takeSnapshot } from './turn.ts';
 
 export interface ResidentsOptions {
   readonly journal: Journal;
@@ -193,23 +193,4 @@ export class Residents {
     this.#remove(cell);
     for (const call of calls) this.#options.gate.fail(call, fault);
   }
-}
-
-/** A snapshot of a passivated actor: all its events are committed, so it may follow them in any later batch. */
-function snapshotEntry(cell: Cell, enqueuedAt: number): Entry {
-  const snapshot = takeSnapshot(cell);
-  return {
-    cell,
-    rows: [],
-    snapshot,
-    timer: null,
-    outboxAdd: [],
-    outboxClose: [],
-    answers: [],
-    projections: [],
-    effects: [],
-    bytes: snapshot.payload.length,
-    enqueuedAt,
-    gated: null,
-  };
 }

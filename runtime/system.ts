@@ -13,6 +13,7 @@ import { Effects } from './effects.ts';
 import { Fault } from './fault.ts';
 import { Gate } from './gate.ts';
 import { Answers } from './idempotency.ts';
+import { type ActorSummary, summaryOf } from './inspect.ts';
 import type { Journal, ProjectionRow } from './journal.ts';
 import { Lane } from './lane.ts';
 import { type Limits, limitsWith } from './limits.ts';
@@ -33,20 +34,6 @@ export interface AskOptions {
   readonly render?: boolean;
   /** The id was made just now by this process and cannot have a history: skip loading. */
   readonly fresh?: boolean;
-}
-
-/** What an operator may know of an actor in memory. */
-export interface ActorSummary extends ActorRef {
-  readonly seq: number;
-  readonly status: Cell['status'];
-  /** Commands not decided yet. */
-  readonly waiting: number;
-  readonly parked: number;
-  /** Ids of the effects that its state waits for. */
-  readonly effects: readonly string[];
-  readonly keys: number;
-  /** Due time of its stored timer row, or null. */
-  readonly timerDue: number | null;
 }
 
 export interface ActorSystem {
@@ -231,20 +218,7 @@ class System implements ActorSystem {
 
   inspect(ref: ActorRef): ActorSummary | null {
     const cell = this.#kinds.get(ref.type)?.cells.get(ref.id);
-    if (cell === undefined) return null;
-    const decided = cell.status !== 'loading' && cell.status !== 'waiting';
-    const effects = decided ? (cell.kind.definition.pending?.(cell.state) ?? []) : [];
-    return {
-      type: ref.type,
-      id: ref.id,
-      seq: cell.seq,
-      status: cell.status,
-      waiting: cell.waiting,
-      parked: [...(cell.side?.parked?.values() ?? [])].flat().length,
-      effects: effects.map((effect) => effect.id),
-      keys: cell.keys?.size ?? 0,
-      timerDue: cell.storedDue === 0 ? null : cell.storedDue,
-    };
+    return cell === undefined ? null : summaryOf(cell);
   }
 
   quarantined(): readonly QuarantinedActor[] {

@@ -10,16 +10,16 @@
  * enqueued before are sound and still commit, and it is loaded again behind them.
  */
 import { V7Generator } from 'uuidv7';
-import type { DecideContext, Decision, Effect, KeyRef, Rendered, Settlement } from './actor.ts';
+import type { DecideContext, Decision, KeyRef } from './actor.ts';
+import { Answering } from './answering.ts';
 import type { Call } from './call.ts';
-import type { Cell, Entry } from './cell.ts';
+import type { Cell } from './cell.ts';
 import type { Clock } from './clock.ts';
-import { encode, encodeEvent, encodeKeyOnly, encodeSnapshot, withKey } from './codec.ts';
+import { encodeEvent } from './codec.ts';
+import { type Draft, Entries } from './entry.ts';
 import { Fault, invariant } from './fault.ts';
 import type { Gate } from './gate.ts';
 import { renderFault } from './gate.ts';
-import { KeyTable } from './idempotency.ts';
-import type { AnswerRow, EventRow, OutboxRow, SnapshotRow } from './journal.ts';
 import type { Lane } from './lane.ts';
 import type { Limits } from './limits.ts';
 import type { Membership } from './members.ts';
@@ -53,44 +53,27 @@ class TurnContext implements DecideContext {
   }
 }
 
-/** An answer to be recorded under `key` in this append. */
-interface Recording {
-  readonly key: KeyRef;
-  readonly reply: unknown;
-  /** Those who get it once it is durable. */
-  readonly calls: readonly Call[];
-  rendered: Rendered | null;
-}
-
-/** A decision on its way to becoming an entry. */
-interface Draft {
-  readonly cell: Cell;
-  readonly call: Call;
-  readonly decision: Decision<unknown, unknown>;
-  readonly events: readonly unknown[];
-  readonly payloads: Uint8Array[];
-  readonly now: number;
-  /** Sequence before this decision. */
-  readonly base: number;
-  readonly recordings: Recording[];
-  /** Parked callers that this decision settles. */
-  readonly settled: Call[];
-}
-
-/** A draft that waits for its keyed answers. */
-interface Waiting {
-  readonly draft: Draft;
-  readonly since: number;
-  over: boolean;
-}
-
 export class Turns {
   readonly #options: TurnsOptions;
   readonly #context = new TurnContext();
-  readonly #waiting = new Set<Waiting>();
+  readonly #entries: Entries;
+  readonly #answering: Answering;
 
   constructor(options: TurnsOptions) {
     this.#options = options;
+    this.#entries = new Entries(options);
+    this.#answering = new Answering({
+      clock: options.clock,
+      limits: options.limits,
+      gate: options.gate,
+      ready: (draft) => this.#resume(draft),
+      failed: (draft, error) => this.#unrendered(draft, error),
+    });
+  }
+
+  /** Fails keyed writes whose answers are not rendered in time. */
+  sweep(): void {
+    this.#answering.sweep();
   }
 
   /** Takes the actor's turns until its mailbox is empty, it has to wait, or others must be let in. */
@@ -150,21 +133,12 @@ export class Turns {
       cell.now = now;
       const draft = this.#apply(cell, call, decision, now);
       stats.encodeUs += (clock.monotonic() - decided) * 1000;
-      this.#answer(draft);
-      if (draft.recordings.some((recording) => recording.rendered === null)) return;
-      this.#seal(draft);
+      if (this.#answering.answer(draft)) this.#seal(draft);
+      else cell.status = 'rendering';
     } catch (error) {
       this.#broken(cell, call, error);
     } finally {
       if (cell.status === 'deciding') cell.status = 'active';
-    }
-  }
-
-  /** Fails keyed writes whose answers are not rendered in time. */
-  sweep(): void {
-    const before = this.#options.clock.monotonic() - this.#options.limits.renderTimeoutMs;
-    for (const waiting of this.#waiting) {
-      if (waiting.since < before) this.#unrendered(waiting, new Error('not rendered in time'));
     }
   }
 
@@ -226,100 +200,6 @@ export class Turns {
     return { cell, call, decision, events, payloads, now, base, recordings: [], settled: [] };
   }
 
-  /**
-   * Renders what this decision answers, while the state is the one it answers from. What is recorded must be known before
-   * the append; the draft then waits. All else is rendered beside the commit.
-   */
-  #answer(draft: Draft): void {
-    const { cell, call, decision } = draft;
-    const settlements = decision.settle ?? NONE;
-    if (decision.reply !== undefined && call.key === undefined && settlements.length === 0) {
-      this.#renderBeside(draft, call, decision.reply, cell.seq);
-      return;
-    }
-    const keys = new Map<string, KeyRef>();
-    if (call.key !== undefined && decision.reply !== undefined) keys.set(call.key.hash, call.key);
-    for (const { key } of settlements) if (key !== undefined && !this.#known(cell, key)) keys.set(key.hash, key);
-    const seq = draft.base + Math.max(draft.events.length, keys.size);
-
-    if (decision.reply !== undefined) {
-      if (call.key !== undefined) this.#record(draft, call.key, decision.reply, [call], seq, call.render);
-      else this.#renderBeside(draft, call, decision.reply, seq);
-    }
-    for (const settlement of settlements) this.#settle(draft, settlement, seq);
-    const missing = draft.recordings.filter((recording) => recording.rendered === null);
-    if (missing.length > 0) cell.status = 'rendering';
-  }
-
-  #known(cell: Cell, key: KeyRef): boolean {
-    return cell.keys?.has(key.hash) === true;
-  }
-
-  #settle(draft: Draft, settlement: Settlement<unknown>, seq: number): void {
-    const { cell } = draft;
-    const calls = cell.takeParked(settlement.token);
-    draft.settled.push(...calls);
-    const { key, reply } = settlement;
-    const taken = key !== undefined && draft.recordings.some((recording) => recording.key.hash === key.hash);
-    if (key === undefined || taken || this.#known(cell, key)) {
-      for (const call of calls) this.#renderBeside(draft, call, reply, seq);
-      return;
-    }
-    this.#record(draft, key, reply, calls, seq, true);
-  }
-
-  #renderBeside(draft: Draft, call: Call, reply: unknown, seq: number): void {
-    const { responder } = draft.cell.kind;
-    if (!call.render || responder === undefined) {
-      call.value = reply;
-      return;
-    }
-    const { cell, now } = draft;
-    try {
-      const rendered = responder.render(cell, cell.state, reply, { seq, now, keyed: false });
-      if (rendered instanceof Promise) this.#options.gate.join(call, rendered);
-      else call.value = rendered.value;
-    } catch (error) {
-      call.rendering = 'failed';
-      call.value = error;
-    }
-  }
-
-  /** Where the type has a responder and `render` is asked for, its bytes are recorded; else the bare reply. */
-  #record(draft: Draft, key: KeyRef, reply: unknown, calls: readonly Call[], seq: number, render: boolean): void {
-    const { cell, now } = draft;
-    const { responder } = cell.kind;
-    const recording: Recording = { key, reply, calls, rendered: null };
-    draft.recordings.push(recording);
-    if (!render || responder === undefined) {
-      recording.rendered = { value: reply, recorded: encode(reply) };
-      return;
-    }
-    let rendered: Rendered | Promise<Rendered>;
-    try {
-      rendered = responder.render(cell, cell.state, reply, { seq, now, keyed: true });
-    } catch (error) {
-      rendered = Promise.reject(error);
-    }
-    if (rendered instanceof Promise) this.#await(draft, recording, rendered);
-    else recording.rendered = rendered;
-  }
-
-  #await(draft: Draft, recording: Recording, rendering: Promise<Rendered>): void {
-    const waiting: Waiting = { draft, since: this.#options.clock.monotonic(), over: false };
-    this.#waiting.add(waiting);
-    rendering.then(
-      (rendered) => {
-        if (waiting.over) return;
-        waiting.over = true;
-        this.#waiting.delete(waiting);
-        recording.rendered = rendered;
-        if (draft.recordings.every((other) => other.rendered !== null)) this.#resume(draft);
-      },
-      (error: unknown) => this.#unrendered(waiting, error),
-    );
-  }
-
   /** All keyed answers are there: the turn goes on where it stopped. */
   #resume(draft: Draft): void {
     const { cell, call } = draft;
@@ -339,18 +219,10 @@ export class Turns {
   }
 
   /** A keyed answer cannot be had: nothing of this decision is written. */
-  #unrendered(waiting: Waiting, error: unknown): void {
-    if (waiting.over) return;
-    waiting.over = true;
-    this.#waiting.delete(waiting);
-    const { cell, call, events, settled } = waiting.draft;
-    for (const other of this.#waiting) {
-      if (other.draft !== waiting.draft) continue;
-      other.over = true;
-      this.#waiting.delete(other);
-    }
+  #unrendered(draft: Draft, error: unknown): void {
+    const { cell, call, events, settled } = draft;
     if (cell.status !== 'rendering') {
-      this.#orphaned(waiting.draft);
+      this.#orphaned(draft);
       return;
     }
     const fault = renderFault(error);
@@ -389,39 +261,9 @@ export class Turns {
 
   /** Makes the entry, enqueues it, and puts everybody who waits for it behind it. */
   #seal(draft: Draft): void {
-    const { cell, call, decision, events } = draft;
-    const { definition } = cell.kind;
-    const { rows, answers, bytes } = this.#rows(draft);
-    const woken = call.origin === 'wake';
-    let effects: readonly Effect[] = NONE;
-    let entry: Entry | null = null;
-    const outboxAdd = decision.outboxAdd ?? NONE;
-    const outboxClose = decision.outboxClose ?? NONE;
-    if (rows.length > 0 || woken || outboxAdd.length > 0 || outboxClose.length > 0) {
-      effects = definition.pending?.(cell.state) ?? NONE;
-      const lastSeq = draft.base + events.length;
-      const projections =
-        events.length === 0 ? NONE : (definition.project?.(cell.id, cell.state, events, lastSeq) ?? NONE);
-      const snapshot = rows.length === 0 ? null : this.#snapshotAlong(cell);
-      const timer = this.#options.timers.plan(cell, draft.now, effects.length > 0, woken);
-      if (rows.length > 0 || timer !== null || outboxAdd.length > 0 || outboxClose.length > 0) {
-        entry = {
-          cell,
-          rows,
-          snapshot,
-          timer,
-          outboxAdd: outboxAdd.length === 0 ? NONE : outboxRows(cell, outboxAdd),
-          outboxClose,
-          answers,
-          projections,
-          effects,
-          bytes: bytes + (snapshot?.payload.length ?? 0),
-          enqueuedAt: this.#options.clock.monotonic(),
-          gated: null,
-        };
-      }
-    }
-    if (woken) call.value = effects;
+    const { cell, call, events } = draft;
+    const { entry, effects } = this.#entries.seal(draft, this.#options.clock.monotonic());
+    if (call.origin === 'wake') call.value = effects;
     if (entry !== null) {
       cell.entry = entry;
       this.#options.lane(cell.shard).enqueue(entry);
@@ -459,59 +301,6 @@ export class Turns {
     cell.entry.gated ??= [];
     cell.entry.gated.push(call);
   }
-
-  /** The rows of this decision: its events, each carrying one of the keys recorded with them; further keys get rows of their own. */
-  #rows(draft: Draft): { rows: EventRow[]; answers: readonly AnswerRow[]; bytes: number } {
-    const { cell, now, payloads, base } = draft;
-    const recorded =
-      draft.recordings.length === 0 ? NONE : draft.recordings.filter((r) => r.rendered?.recorded !== undefined);
-    const count = Math.max(payloads.length, recorded.length);
-    if (count === 0) return { rows: [], answers: NONE, bytes: 0 };
-    const epoch = this.#options.membership.epoch(cell.shard);
-    const { type, eventVersion } = cell.kind.definition;
-    const { id, shard } = cell;
-    const rows: EventRow[] = [];
-    const answers: AnswerRow[] = [];
-    let bytes = 0;
-    for (let i = 0; i < count; i++) {
-      const seq = base + i + 1;
-      let payload = payloads[i];
-      const recording = recorded[i];
-      if (recording !== undefined) {
-        const { hash: keyHash, fingerprint } = recording.key;
-        payload = payload === undefined ? encodeKeyOnly(keyHash, now) : withKey(payload, keyHash, now);
-        const answer = recording.rendered?.recorded ?? new Uint8Array();
-        answers.push({ type, id, keyHash, fingerprint, payload: answer, at: now });
-        bytes += answer.length;
-        cell.keys ??= new KeyTable();
-        cell.keys.take(keyHash, seq, now);
-      }
-      invariant(payload !== undefined, 'each row has a payload');
-      rows.push({ type, id, shard, seq, epoch, version: eventVersion, payload, at: now });
-      bytes += payload.length;
-      cell.tailBytes += payload.length;
-    }
-    cell.seq = base + count;
-    this.#options.stats.events += payloads.length;
-    this.#options.stats.recorded += answers.length;
-    return { rows, answers, bytes };
-  }
-
-  /** A snapshot in the same statement as its last event, where the tail has outgrown it. */
-  #snapshotAlong(cell: Cell): SnapshotRow | null {
-    if (cell.tailBytes <= Math.max(this.#options.limits.snapshotBytes, cell.snapshotBytes)) return null;
-    return takeSnapshot(cell);
-  }
-}
-
-/** Folds the cell's state, as decided so far, into a snapshot row. */
-export function takeSnapshot(cell: Cell): SnapshotRow {
-  const { definition } = cell.kind;
-  const payload = encodeSnapshot(definition.snapshot(cell.state), cell.keys?.toArray() ?? [], cell.now);
-  cell.snapshotSeq = cell.seq;
-  cell.snapshotBytes = payload.length;
-  cell.tailBytes = 0;
-  return { type: cell.type, id: cell.id, seq: cell.seq, version: definition.eventVersion, payload };
 }
 
 /** Whether the decision may leave rows (a keyed answer is recorded more often than not). */
@@ -531,8 +320,4 @@ function decideAgain(cell: Cell): void {
   if (side === null || side.stash === null) return;
   side.again = side.again === null ? side.stash : [...side.stash, ...side.again];
   side.stash = null;
-}
-
-function outboxRows(cell: Cell, added: NonNullable<Decision<unknown, unknown>['outboxAdd']>): OutboxRow[] {
-  return added.map(({ id, job, doc }) => ({ id, shard: cell.shard, job, doc }));
 }
