@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { addressText, networkOf, normalAddress, TrustedProxies } from './client-address.ts';
+import { addressText, networkKey, networkOf, normalAddress, TrustedProxies } from './client-address.ts';
 
 test('without trusted proxies the peer is the client, whatever it says', () => {
   assert.equal(new TrustedProxies([]).clientOf('198.51.100.7', '1.1.1.1'), '198.51.100.7');
@@ -48,4 +48,14 @@ test('an IPv6 client is counted by its /64, an IPv4 client by itself, in every s
     assert.equal(networkOf(spelling), '2001:db8:0:7::/64', spelling);
   assert.equal(networkOf('::1'), '0:0:0:0::/64');
   assert.equal(networkOf('2001:db8::7:1:2:3:4'), '2001:db8:0:7::/64');
+});
+
+test('binary IPv4 addresses are counted by number, plain and mapped alike, and IPv6 by /64', () => {
+  const mapped = new Uint8Array(16);
+  mapped.set([0xff, 0xff, 203, 0, 113, 9], 10);
+  assert.equal(networkKey(Uint8Array.of(203, 0, 113, 9)), 0xcb007109);
+  assert.equal(networkKey(mapped), 0xcb007109);
+  assert.equal(networkKey(Uint8Array.of(255, 255, 255, 255)), 0xffffffff);
+  const six = (last: number) => Uint8Array.from([0x20, 1, 0xd, 0xb8, 0, 0, 0, 7, 0, 0, 0, 0, 0, 0, 0, last]);
+  assert.equal(networkKey(six(1)), networkKey(six(2)));
 });

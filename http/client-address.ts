@@ -80,6 +80,19 @@ function isMapped(bytes: Uint8Array): boolean {
   return bytes[10] === 0xff && bytes[11] === 0xff;
 }
 
+/** As `networkOf`, from a binary address and without making text of an IPv4 one. */
+export function networkKey(bytes: Uint8Array): string | number {
+  if (bytes.length === 4) return uint32(bytes, 0);
+  if (bytes.length === 16 && isMapped(bytes)) return uint32(bytes, 12);
+  return networkOf(addressText(bytes));
+}
+
+function uint32(bytes: Uint8Array, at: number): number {
+  return (
+    (((bytes[at] ?? 0) << 24) | ((bytes[at + 1] ?? 0) << 16) | ((bytes[at + 2] ?? 0) << 8) | (bytes[at + 3] ?? 0)) >>> 0
+  );
+}
+
 /** The network that an address is counted under: an IPv4 address itself, the /64 of an IPv6 one. */
 export function networkOf(address: string): string {
   if (!address.includes(':')) return address;

@@ -9,7 +9,7 @@
 import { Fault } from '../runtime/fault.ts';
 import type { BodyReader } from './body.ts';
 import { tooLarge } from './body.ts';
-import { addressText, networkOf, type TrustedProxies } from './client-address.ts';
+import { addressText, networkKey, networkOf, type TrustedProxies } from './client-address.ts';
 import { Exchange, type ExchangeContext } from './exchange.ts';
 import { type EdgeKey, edgeKey, isUuid, parseIdempotencyKey } from './idempotency-key.ts';
 import type { RouteTimer } from './metrics.ts';
@@ -23,6 +23,7 @@ import type { HttpRequest, HttpResponse } from './uws.ts';
 import { Checker, decodePart, parseJson, QueryReader } from './validation.ts';
 
 export interface EdgeLog {
+  warn(detail: object, message: string): void;
   error(detail: object, message: string): void;
 }
 
@@ -114,6 +115,13 @@ class Call {
     this.#clientIp = this.#proxies.clientOf(addressText(peer), this.head.forwardedFor);
     return this.#clientIp;
   }
+
+  /** What the client's network is counted under. */
+  network(): string | number {
+    if (this.#proxies.any && this.head.forwardedFor !== '') return networkOf(this.clientIp());
+    const peer = this.exchange.peer();
+    return peer === null ? '' : networkKey(peer);
+  }
 }
 
 export function compileRoute(route: AnyRoute, dispatch: Dispatch, timer: RouteTimer, headOnly: boolean): Handler {
@@ -154,7 +162,7 @@ export function compileRoute(route: AnyRoute, dispatch: Dispatch, timer: RouteTi
   function limit(call: Call): ProblemReply | null {
     if (networkLimiter === null && limiter === null) return null;
     const now = call.exchange.startedAt;
-    const network = networkOf(call.clientIp());
+    const network = call.network();
     const over = networkLimiter?.take(network, now) ?? 0;
     if (networkLimiter !== null && over < 0) return tooMany(networkLimiter, over);
     if (limiter === null) return null;

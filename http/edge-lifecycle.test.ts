@@ -71,7 +71,7 @@ describe('the life of an edge', () => {
     const second = createEdge({
       routes: sampleRoutes(new SampleWorld()).filter(({ access }) => access === 'none'),
       rateLimits: 'off',
-      log: { error: () => {} },
+      log: { warn: () => {}, error: () => {} },
       clock: new SystemClock(),
       exclusive: true,
     });
@@ -170,7 +170,7 @@ describe('the life of an edge', () => {
   test('an edge is not made of routes that cannot be guarded', () => {
     const options = {
       rateLimits: parseRateLimits(null),
-      log: { error: () => {} },
+      log: { warn: () => {}, error: () => {} },
       clock: new SystemClock(),
       exclusive: true,
     };

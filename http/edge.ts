@@ -166,6 +166,8 @@ export function createEdge(options: EdgeOptions): Edge {
         seen = stats.requests;
         await new Promise((resolve) => setTimeout(resolve, DRAIN_POLL_MS));
       }
+      if (stats.inFlight > 0)
+        options.log.warn({ inFlight: stats.inFlight }, 'the grace of the drain ended before all answers');
     },
     close() {
       stopListening();

@@ -181,7 +181,7 @@ export async function startSample(options: Partial<EdgeOptions> = {}): Promise<S
   const edge = createEdge({
     routes: sampleRoutes(world),
     rateLimits: 'off',
-    log: { error: (detail) => errors.push({ ...detail }) },
+    log: { warn: () => {}, error: (detail) => errors.push({ ...detail }) },
     clock: new SystemClock(),
     adminKeys: new AdminKeys(SAMPLE_ADMIN_KEY),
     exclusive: true,
