@@ -213,13 +213,15 @@ export function collectHoldEffects(state: CartState, effects: Effect[]): void {
   const owner = state.id;
   const { wanted } = state;
   if (wanted !== null) {
-    const { holdId, rev, quantity, ttlMs } = wanted;
-    effects.push(toSku(`hold:${holdId}:${rev}`, wanted.sku, { kind: 'hold', holdId, owner, rev, quantity, ttlMs }));
+    const { holdId, rev, quantity, ttlMs, giveUpAt: notAfter } = wanted;
+    const command: SkuCommand = { kind: 'hold', holdId, owner, rev, quantity, ttlMs, notAfter };
+    effects.push(toSku(`hold:${holdId}:${rev}`, wanted.sku, command));
   }
   for (const line of state.lines) {
     if (line.hold === null || !isUnsettled(line) || wanted?.holdId === line.hold.id) continue;
-    const { id: holdId, rev } = line.hold;
-    const command: SkuCommand = { kind: 'hold', holdId, owner, rev, quantity: line.quantity, ttlMs: line.holdTtlMs };
+    const { id: holdId, rev, expiresAt: notAfter } = line.hold;
+    const { quantity, holdTtlMs: ttlMs } = line;
+    const command: SkuCommand = { kind: 'hold', holdId, owner, rev, quantity, ttlMs, notAfter };
     effects.push(toSku(`hold:${holdId}:${rev}`, line.sku, command));
   }
   for (const { holdId, sku } of state.releases.slice(0, RELEASES_AT_ONCE)) {

@@ -245,15 +245,15 @@ function resultOf(state: OrderState): CheckoutResult | null {
 }
 
 function stockEffect(state: OrderState, line: OrderLine): Effect | null {
-  const { id: orderId, cartId, phase } = state;
+  const { id: orderId, cartId, phase, giveUpAt: notAfter } = state;
   const { holdId, quantity, cartHoldId } = line;
   const send = (what: string, command: SkuCommand): Effect => {
     return { id: `${what}:${holdId}`, kind: 'send', to: { type: 'sku', id: line.sku }, command };
   };
   if (phase === 'holding' && line.step === 'asked') {
     return cartHoldId === null
-      ? send('hold', { kind: 'hold', holdId, owner: orderId, rev: 1, quantity, ttlMs: null })
-      : send('hold', { kind: 'adopt', holdId, cartId, orderId });
+      ? send('hold', { kind: 'hold', holdId, owner: orderId, rev: 1, quantity, ttlMs: null, notAfter })
+      : send('hold', { kind: 'adopt', holdId, cartId, orderId, notAfter });
   }
   if (phase === 'confirming' && line.step === 'held')
     return send('confirm', { kind: 'confirm', holdId, owner: orderId });

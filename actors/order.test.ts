@@ -107,6 +107,10 @@ function shown(reply: unknown): [string, string] {
   return [order.state, order.payment.state];
 }
 
+test('an order that would want its holds longer than a tombstone lasts is refused as a type', () => {
+  assert.throws(() => createOrder({ giveUpAfterMs: 600_001 }), /gives up before/);
+});
+
 test('an order that never started is not found', () => {
   const world = new World(1, [createOrder()]);
   for (const kind of ['get', 'cancel']) {
@@ -126,9 +130,10 @@ test('own holds are pinned at birth under the order, the cart’s are adopted, b
   const o = new Order().answer('price', quote(500));
   const own = o.state.lines[0]?.holdId;
   assert.match(own ?? '', /^hold_/);
+  const notAfter = o.world.now + GIVE_UP;
   assert.deepEqual(o.pending(), {
-    'hold OWN': { kind: 'hold', holdId: own, owner: 'ord_1', rev: 1, quantity: 2, ttlMs: null },
-    'hold CARTS': { kind: 'adopt', holdId: 'hold_cart', cartId: 'cart_1', orderId: 'ord_1' },
+    'hold OWN': { kind: 'hold', holdId: own, owner: 'ord_1', rev: 1, quantity: 2, ttlMs: null, notAfter },
+    'hold CARTS': { kind: 'adopt', holdId: 'hold_cart', cartId: 'cart_1', orderId: 'ord_1', notAfter },
   });
 });
 

@@ -28,6 +28,7 @@ import {
   orderDoc,
   restoreOrder,
 } from './order-state.ts';
+import { WANTED_MS_MAX } from './sku-holds.ts';
 
 export type {
   OrderCommand,
@@ -42,10 +43,9 @@ export type {
 export type { OrderEvent, OrderPhase, OrderState } from './order-state.ts';
 
 export interface OrderOptions {
-  /** How long after its start an order without a definite charge gives up. Default 600,000 (10 minutes). */
+  /** How long after its start an order without a definite charge gives up. Default, and at most, 600,000 (10 minutes). */
   readonly giveUpAfterMs?: number;
 }
-const GIVE_UP_AFTER_MS = 600_000;
 
 const DONE: OrderReply = { ok: true, kind: 'done' };
 
@@ -123,9 +123,10 @@ function report(
   }
 }
 
-/** For a registry that wants another give-up time than `order` has. */
+/** For a registry that wants another give-up time than `order` has. Throws where it is too long. */
 export function createOrder(options: OrderOptions = {}): ActorType<OrderState, OrderCommand, OrderEvent, OrderReply> {
-  const giveUpAfterMs = options.giveUpAfterMs ?? GIVE_UP_AFTER_MS;
+  const giveUpAfterMs = options.giveUpAfterMs ?? WANTED_MS_MAX;
+  invariant(giveUpAfterMs <= WANTED_MS_MAX, 'an order gives up before a tombstone of its holds may be gone');
   return {
     type: 'order',
     eventVersion: EVENT_VERSION,

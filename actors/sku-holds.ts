@@ -9,8 +9,13 @@
 import { Heap } from 'heap-js';
 import { invariant } from '../runtime/fault.ts';
 
-/** How long a hold that ended is remembered at least, so that a delayed command of its life changes nothing. */
-export const TOMBSTONE_MS = 600_000;
+/** No order wants a hold longer than this after its start (see `notAfter` in `sku-protocol.ts`). */
+export const WANTED_MS_MAX = 600_000;
+/**
+ * How long a hold that ended is remembered, so that a delayed command of its life changes nothing: as long as it may be
+ * wanted, and a minute for nodes whose clocks differ.
+ */
+export const TOMBSTONE_MS = WANTED_MS_MAX + 60_000;
 /**
  * No more tombstones than this are kept: the oldest go first. A sku that ends over 160 holds a second for ten minutes
  * forgets them sooner, but never within the seconds that a command's deadline allows it to be late.
@@ -147,7 +152,7 @@ function bury(state: SkuState, key: string, why: EndReason, at: number): void {
   state.tombstones.delete(key);
   state.tombstones.set(key, { until: at + TOMBSTONE_MS, why });
   for (const [oldest, stone] of state.tombstones) {
-    if (stone.until > at && state.tombstones.size <= TOMBSTONES_MAX) break;
+    if (stone.until >= at && state.tombstones.size <= TOMBSTONES_MAX) break;
     state.tombstones.delete(oldest);
   }
 }

@@ -11,7 +11,8 @@
  * A hold with `ttlMs: null` is an order's own and is pinned at birth (hold and pin in one step). That is safe although no
  * lifetime will ever end it, because the order's `started` event and its timer are durable before its first `hold` is
  * sent: whatever dies in between, the order wakes, and ends each of its holds by `confirm` or `release`; and a `hold` that
- * is delivered after that `release` finds the tombstone.
+ * is delivered after that `release` finds the tombstone. Later still than a tombstone lasts, `notAfter` refuses it: an
+ * order gives up no later than a tombstone lasts after its start, so there is no time at which neither of the two holds.
  */
 export type SkuCommand =
   | { readonly kind: 'get' }
@@ -24,8 +25,17 @@ export type SkuCommand =
       readonly quantity: number;
       /** Lifetime from the first hold on; null: pinned from the start (an order's own hold). */
       readonly ttlMs: number | null;
+      /** When its sender stops wanting it, in milliseconds since the epoch: later than that it takes nothing. Default: never. */
+      readonly notAfter?: number;
     }
-  | { readonly kind: 'adopt'; readonly holdId: string; readonly cartId: string; readonly orderId: string }
+  | {
+      readonly kind: 'adopt';
+      readonly holdId: string;
+      readonly cartId: string;
+      readonly orderId: string;
+      /** As of `hold`. */
+      readonly notAfter?: number;
+    }
   | { readonly kind: 'pin'; readonly holdId: string; readonly owner: string }
   | { readonly kind: 'confirm'; readonly holdId: string; readonly owner: string }
   | { readonly kind: 'release'; readonly holdId: string; readonly owner: string }

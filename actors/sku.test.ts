@@ -22,7 +22,13 @@ function setUp(onHand: number): { world: World; ask: (command: SkuCommand) => Sk
   return { world, ask, level };
 }
 
-function hold(holdId: string, quantity: number, owner = 'cart_1', rev = 1, ttlMs: number | null = TTL): SkuCommand {
+function hold(
+  holdId: string,
+  quantity: number,
+  owner = 'cart_1',
+  rev = 1,
+  ttlMs: number | null = TTL,
+): Extract<SkuCommand, { kind: 'hold' }> {
   return { kind: 'hold', holdId, owner, rev, quantity, ttlMs };
 }
 
@@ -120,10 +126,26 @@ test('nothing can be taken, adopted, pinned or confirmed under a hold id after i
   assert.deepEqual(level(), [5, 0, 0]);
 });
 
-test('tombstones older than ten minutes are pruned as new ones come', () => {
+test('what comes after its sender stopped wanting it takes nothing, also when the tombstone is gone', () => {
+  const { world, ask, level } = setUp(5);
+  const notAfter = world.now + TTL;
+  const own: SkuCommand = { ...hold('own', 1, 'ord_A', 1, null), notAfter };
+  ask({ kind: 'release', holdId: 'own', owner: 'ord_A' });
+  ask(hold('h1', 2, 'cart_1', 1, 2 * TOMBSTONE_MS));
+  ask({ kind: 'return', holdId: 'h1', orderId: 'ord_A', cartId: 'cart_1' });
+  world.now += TOMBSTONE_MS + 1;
+  ask({ kind: 'release', holdId: 'other', owner: 'ord_B' });
+  assert.deepEqual([...(world.actor(REF).state as SkuState).tombstones.keys()], ['other']);
+  for (const late of [own, { kind: 'adopt', holdId: 'h1', cartId: 'cart_1', orderId: 'ord_A', notAfter } as const]) {
+    assert.deepEqual(ask(late), { ok: false, code: 'hold_gone' });
+  }
+  assert.deepEqual(level(), [3, 2, 0]);
+});
+
+test('tombstones older than their time are pruned as new ones come', () => {
   const { world, ask } = setUp(5);
   for (let i = 0; i < 50; i++) ask({ kind: 'release', holdId: `old${i}`, owner: 'ord_1' });
-  world.now += TOMBSTONE_MS;
+  world.now += TOMBSTONE_MS + 1;
   ask({ kind: 'release', holdId: 'new', owner: 'ord_1' });
   assert.deepEqual([...(world.actor(REF).state as SkuState).tombstones.keys()], ['new']);
 });

@@ -5,8 +5,8 @@
  * Each decision first takes the holds whose time is over off (`expired`), so an answer never rests on one of them, and
  * units are back on the shelf in the very decision that asks for them. The owner is told by a message that is repeated
  * until it is acknowledged. A first `hold` that is refused leaves no trace (a sold-out sku refuses thousands a second):
- * should the very same message be delivered once more after stock came back, it strands units for one lifetime at most,
- * and the cart ignores the news of their end; an order releases what it was refused as well.
+ * should the very same message be delivered once more after stock came back and before its `notAfter`, it strands units for
+ * one lifetime at most, and the cart ignores the news of their end; an order releases what it was refused as well.
  */
 import type { ActorType, DecideContext, Decision, Effect, RuntimeCommand } from '../runtime/actor.ts';
 import { invariant } from '../runtime/fault.ts';
@@ -118,12 +118,12 @@ function adjust(view: View, command: Extract<SkuCommand, { kind: 'adjust' }>, ct
 }
 
 function takeHold(view: View, command: Extract<SkuCommand, { kind: 'hold' }>): SkuDecision {
-  const { holdId, owner, rev, quantity, ttlMs } = command;
+  const { holdId, owner, rev, quantity, ttlMs, notAfter = Infinity } = command;
   invariant(Number.isSafeInteger(quantity) && quantity > 0, 'a hold is of a whole number of units, at least one');
   const hold = view.hold(holdId);
   const at = view.now;
   if (hold === undefined) {
-    if (view.ended(holdId) !== undefined) return view.refuseGone(holdId);
+    if (view.ended(holdId) !== undefined || at > notAfter) return view.refuseGone(holdId);
     if (quantity > view.available) return view.soldOut();
     const expiresAt = ttlMs === null ? null : at + ttlMs;
     return view.holding(holdId, { quantity, expiresAt }, { kind: 'held', at, holdId, owner, rev, quantity, expiresAt });
@@ -141,13 +141,13 @@ function takeHold(view: View, command: Extract<SkuCommand, { kind: 'hold' }>): S
 }
 
 function adopt(view: View, command: Extract<SkuCommand, { kind: 'adopt' }>): SkuDecision {
-  const { holdId, cartId, orderId } = command;
+  const { holdId, cartId, orderId, notAfter = Infinity } = command;
   const hold = view.hold(holdId);
   if (hold === undefined) return view.refuseGone(holdId);
   if (hold.owner === orderId) return view.holding(holdId, hold);
   // A late `adopt` of an order that has given this hold back must not take it from the cart's next order.
   if (hold.owner !== cartId || hold.status !== 'held') return view.refuse('hold_gone');
-  if (view.ended(returnKey(holdId, orderId)) !== undefined) return view.refuse('hold_gone');
+  if (view.ended(returnKey(holdId, orderId)) !== undefined || view.now > notAfter) return view.refuse('hold_gone');
   return view.holding(holdId, hold, { kind: 'pinned', at: view.now, holdId, owner: orderId });
 }
 
