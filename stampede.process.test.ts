@@ -2,13 +2,13 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { promisify } from 'node:util';
 import { scratchDatabase } from './bench/scratch-database.ts';
-import { entryPoint, freePort, isAlive, ShopProcess, TEST_SECRETS, until } from './bench/shop-process.ts';
+import { entryPoint, freePort, isAlive, pause, ShopProcess, TEST_SECRETS, until } from './bench/shop-process.ts';
 import { addLine, cartOf, checkout, inParallel, newCart, orderAtRest } from './bench/shopper.ts';
 import { startSandbox } from './payments/sandbox-server.ts';
 
@@ -85,6 +85,7 @@ test('an embedded shop: a second process on its directory is refused, PostgreSQL
     await t.test(
       'PostgreSQL killed under load: 503 meanwhile, the process lives, nothing acknowledged is lost',
       async () => {
+        const pidFile = await postmasterPidFile(shop);
         const carts = await inParallel(20, 20, () => newCart(shop));
         const acknowledged = carts.map(() => 0);
         const statuses = new Map<number, number>();
@@ -108,12 +109,17 @@ test('an embedded shop: a second process on its directory is refused, PostgreSQL
               },
               30_000,
             );
+            // A cart takes 200 keyed writes a minute.
+            await pause(50);
           }
         });
         await until('there is load', () => acknowledged.reduce((sum, n) => sum + n, 0) > 100);
-        const postmaster = Number.parseInt(readFileSync(await pidFile(shop), 'utf8'), 10);
-        process.kill(postmaster, 'SIGKILL');
-        await until('calls are refused', () => (statuses.get(503) ?? 0) > 0);
+        // Killed as often as it comes back, so that it is away long enough for callers to notice.
+        await until('calls are refused', async () => {
+          const postmaster = existsSync(pidFile) ? Number.parseInt(readFileSync(pidFile, 'utf8'), 10) : 0;
+          if (postmaster > 0 && isAlive(postmaster)) process.kill(postmaster, 'SIGKILL');
+          return (statuses.get(503) ?? 0) > 0;
+        });
         const before = acknowledged.reduce((sum, n) => sum + n, 0);
         await until(
           'it serves again by itself',
@@ -245,7 +251,7 @@ test('on an outside database: seeded by command, one member at a time, taken ove
   }
 });
 
-async function pidFile(shop: ShopProcess): Promise<string> {
+async function postmasterPidFile(shop: ShopProcess): Promise<string> {
   const { stdout } = await run('find', [shop.dataDir, '-name', 'postmaster.pid']);
   const file = stdout.trim().split('\n')[0];
   assert.ok(file, 'the embedded database has its pid file under the data directory');
