@@ -58,3 +58,12 @@ test('a missing platform is added beside a version that stands at the top alread
   });
   assert.deepEqual(missingOptional(lock), []);
 });
+
+test('no package runs a script of its own at install: each one that has any is denied', () => {
+  const { packages } = read('package-lock.json');
+  const { allowScripts, scarfSettings } = read('package.json');
+  for (const [place, entry] of Object.entries(packages))
+    if (entry.hasInstallScript) assert.equal(allowScripts[place.split('node_modules/').at(-1)], false, place);
+  // for the npm that does not know `allowScripts` yet
+  assert.equal(scarfSettings.enabled, false);
+});
