@@ -122,6 +122,7 @@ export type CheckoutFailure =
   | 'hold_expired'
   | 'payment_declined'
   | 'price_unavailable'
+  | 'shipping_unavailable'
   | 'order_failed';
 
 /** Refusals of the cart; the edge's problem table gives each its status. */

@@ -77,14 +77,19 @@ export function wakeAt(state: OrderState): number | null {
 
 const UNPRICED = ['price_unavailable:', 'sku_gone:'] as const;
 
+function unpricedSkus(quote: Quote): string[] {
+  return quote.warnings.flatMap((warning) =>
+    UNPRICED.filter((code) => warning.startsWith(code)).map((code) => warning.slice(code.length)),
+  );
+}
+
 function takeQuote(state: OrderState, quote: Quote, at: number): OrderDecision {
   if (state.phase !== 'pricing' || state.toPrice === null) return NOTHING;
   const { expectedTotal } = state.toPrice;
-  const unpriced = quote.warnings.flatMap((warning) =>
-    UNPRICED.filter((code) => warning.startsWith(code)).map((code) => warning.slice(code.length)),
-  );
-  if (unpriced.length > 0) {
-    return { events: failing(state, at, 'price_unavailable', { skus: unpriced, quote }) };
+  // Before the totals are compared: a cart that shows what it cannot order has a total that a buyer may well agree to.
+  if (quote.blocked !== undefined) {
+    const skus = quote.blocked === 'price_unavailable' ? unpricedSkus(quote) : [];
+    return { events: failing(state, at, quote.blocked, { skus, quote }) };
   }
   if (quote.total !== expectedTotal.amount || quote.currency !== expectedTotal.currency) {
     return { events: failing(state, at, 'price_changed', { quote }) };

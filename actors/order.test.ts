@@ -147,8 +147,15 @@ test('another total or currency than the buyer saw ends the order before it hold
 });
 
 test('a line that cannot be priced ends the order by name', () => {
-  const o = new Order().answer('price', quote(500, { warnings: ['sku_gone:OWN', 'coupon_not_applicable:X'] }));
+  const o = new Order().answer('price', quote(500, { blocked: 'price_unavailable', warnings: ['sku_gone:OWN', 'coupon_not_applicable:X'] }));
   assert.deepEqual(o.failure, ['price_unavailable', ['OWN']]);
+});
+
+test('what nothing ships to the address is refused by name, whatever total the buyer agreed to', () => {
+  const unshippable = { blocked: 'shipping_unavailable' as const, warnings: ['shipping_unavailable:standard'] };
+  const o = new Order().answer('price', quote(500, unshippable));
+  assert.deepEqual(o.failure, ['shipping_unavailable', []]);
+  assert.deepEqual(o.waiting, ['result']);
 });
 
 test('the order waits for every line, names all that were refused, and undoes all before it tells the cart', () => {

@@ -66,6 +66,7 @@ const REFUSALS: Readonly<Record<CartRefusal, number>> = {
   hold_expired: 409,
   payment_declined: 402,
   price_unavailable: 409,
+  shipping_unavailable: 409,
   order_failed: 409,
 };
 const RECORDED: readonly CartRefusal[] = [
