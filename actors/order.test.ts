@@ -147,7 +147,10 @@ test('another total or currency than the buyer saw ends the order before it hold
 });
 
 test('a line that cannot be priced ends the order by name', () => {
-  const o = new Order().answer('price', quote(500, { blocked: 'price_unavailable', warnings: ['sku_gone:OWN', 'coupon_not_applicable:X'] }));
+  const o = new Order().answer(
+    'price',
+    quote(500, { blocked: 'price_unavailable', warnings: ['sku_gone:OWN', 'coupon_not_applicable:X'] }),
+  );
   assert.deepEqual(o.failure, ['price_unavailable', ['OWN']]);
 });
 
@@ -292,8 +295,15 @@ test('a capture that the provider refuses leaves the payment authorised and the 
   const reply = o.ask({ kind: 'get' });
   assert(reply.ok && reply.kind === 'order');
   assert.deepEqual([reply.order.payment.state, reply.order.payment.problem], ['authorized', 'capture: expired']);
+  // Nobody has the money: the row stays, so that the job that failed is seen and can be run again.
+  assert(o.world.outbox.has('capture:ord_1'));
+  const again = o.ask({ kind: 'request_capture', outboxId: 'capture:ord_1' });
+  assert.deepEqual(again, { ok: true, kind: 'capture', paymentId: 'pay_1', amount: 500 });
+  o.ask({ kind: 'capture_refused', outboxId: 'capture:ord_1', code: 'expired' });
   o.call({ kind: 'cancel' });
   assert(o.waiting.includes('void'));
+  o.answer('void', { ok: true });
+  assert(!o.world.outbox.has('capture:ord_1'));
 });
 
 test('a cancel ends also where the provider refuses both ways back, with the reason visible', () => {

@@ -115,8 +115,8 @@ function report(
       return { events: [{ kind: 'captured', at }], reply: DONE, outboxClose };
     case 'capture_refused':
       if (!awaitsCapture(state)) return { reply: DONE };
-      // The row is closed, the outcome is known. Whoever runs the job again asks anew.
-      return { events: [{ kind: 'capture_refused', at, code: command.code }], reply: DONE, outboxClose };
+      // Nobody has the money yet: the row stays open for whoever runs the failed job again, which asks anew.
+      return { events: [{ kind: 'capture_refused', at, code: command.code }], reply: DONE };
     case 'email_sent':
       if (state.phase === 'absent' || state.emailSent) return { reply: DONE };
       return { events: [{ kind: 'email_sent', at }], reply: DONE, outboxClose };

@@ -2,7 +2,8 @@
  * Captures the payment of a confirmed order. The order decides first (`request_capture` is journaled before any money moves,
  * so a cancel that comes later knows that it must refund), then the provider is asked under `<orderId>:capture`, then the
  * order records the outcome and closes the outbox row in the same append. A crash between any two steps repeats all three,
- * each of which is safe to repeat.
+ * each of which is safe to repeat. A capture that the provider refuses for good is recorded too, but is no success: the row
+ * stays and the job fails for good, so that an operator sees the uncaptured order and can try again or cancel it.
  */
 import { captureKey, find } from '../payments/effects.ts';
 import type { PaymentProvider } from '../payments/provider.ts';
@@ -35,6 +36,8 @@ export function captureJob({ ask, provider }: CaptureJobOptions): JobKind {
       const recorded = replyOf(await ask(ref, outcome));
       if (!recorded.ok)
         throw new Fault('rejected', `the order refuses the outcome: ${recorded.code}`, { retryable: false });
+      if (refusal !== null)
+        throw new Fault('rejected', `the provider refuses the capture: ${refusal}`, { retryable: false });
     },
   };
 }

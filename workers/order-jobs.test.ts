@@ -124,11 +124,14 @@ test('a capture that dies before its report is repeated without a second capture
   assert.deepEqual(order.heard.at(-1), { kind: 'capture_done', outboxId: 'row' });
 });
 
-test('a capture that the provider refuses for good is reported with its code', async () => {
+test('a capture that the provider refuses for good is reported with its code, and the job fails for good', async () => {
   const paymentId = await authorised();
   await provider.void(paymentId, `${paymentId}:void`);
   const order = standIn(paymentId);
-  await captureJob({ ask: order.ask, provider }).run(doc(order), 'row');
+  await assert.rejects(captureJob({ ask: order.ask, provider }).run(doc(order), 'row'), {
+    retryable: false,
+    message: /wrong_state/,
+  });
   assert.deepEqual(order.heard.at(-1), { kind: 'capture_refused', outboxId: 'row', code: 'wrong_state' });
 });
 
