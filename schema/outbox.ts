@@ -52,6 +52,21 @@ export async function markRelayed(db: Kysely<Tables>, ids: readonly string[]): P
   await change(db, ids, 'taken', 'relayed');
 }
 
+/**
+ * Opened again by `reopenStale` although the queue still has their jobs, each under the attempt given: they are relayed as
+ * before. Counting these looks as attempts would in the end lose sight of the job that is there.
+ */
+export async function keepRelayed(
+  db: Kysely<Tables>,
+  rows: readonly { readonly id: string; readonly attempt: number }[],
+): Promise<void> {
+  if (rows.length === 0) return;
+  await sql`
+    UPDATE outbox AS o SET state = 'relayed', attempt = r.attempt, changed_at = now()
+    FROM unnest(${rows.map((row) => row.id)}::text[], ${rows.map((row) => row.attempt)}::int[]) AS r (id, attempt)
+    WHERE o.id = r.id AND o.state = 'taken'`.execute(db);
+}
+
 /** The queue did not take them: they are open again, under the same job id. */
 export async function putBack(db: Kysely<Tables>, ids: readonly string[]): Promise<void> {
   await change(db, ids, 'taken', 'open');

@@ -11,6 +11,7 @@
 import type { Kysely } from 'kysely';
 import {
   getOutbox,
+  keepRelayed,
   listOutbox,
   markFailed,
   markRelayed,
@@ -43,6 +44,8 @@ export interface OutboxRecord extends OutboxEntry {
 export interface OutboxSource {
   takeOpen(limit: number): Promise<readonly OutboxEntry[]>;
   markRelayed(ids: readonly string[]): Promise<void>;
+  /** As `markRelayed`, for rows whose job was added before, under the attempt given, and is still to be run. */
+  keepRelayed(rows: readonly Pick<OutboxEntry, 'id' | 'attempt'>[]): Promise<void>;
   putBack(ids: readonly string[]): Promise<void>;
   reopenStale(olderThanMs: number, limit: number): Promise<number>;
   markFailed(id: string, error: string): Promise<boolean>;
@@ -55,6 +58,7 @@ export function outboxOn(db: Kysely<Tables>): OutboxSource {
   return {
     takeOpen: (limit) => takeOpen(db, limit),
     markRelayed: (ids) => markRelayed(db, ids),
+    keepRelayed: (rows) => keepRelayed(db, rows),
     putBack: (ids) => putBack(db, ids),
     reopenStale: (olderThanMs, limit) => reopenStale(db, olderThanMs, limit),
     markFailed: (id, error) => markFailed(db, id, error),
@@ -83,7 +87,7 @@ export interface OutboxRelay {
   close(): Promise<void>;
 }
 
-/** How many earlier additions of a row are looked for in the queue: more than fit into one job's life. */
+/** How many earlier additions of a row are looked for in the queue; an attempt is spent only where the job was not there. */
 const attemptsLookedAt = 30;
 
 export function startRelay(options: RelayOptions): OutboxRelay {
@@ -134,6 +138,7 @@ export async function relayOnce(options: Omit<RelayOptions, 'pollMs'>): Promise<
   const taken = await source.takeOpen(batchLimit);
   if (taken.length === 0) return false;
   const ids = taken.map((entry) => entry.id);
+  const live: { id: string; attempt: number }[] = [];
   try {
     const jobs: NewJob[] = [];
     for (const entry of taken) {
@@ -142,29 +147,33 @@ export async function relayOnce(options: Omit<RelayOptions, 'pollMs'>): Promise<
         await source.markFailed(entry.id, 'this version knows no such job');
         continue;
       }
-      const before = await phaseBefore(queues, entry);
-      if (before === 'failed') await source.markFailed(entry.id, 'the job has failed for good');
-      if (before === 'absent') {
+      const before = await jobBefore(queues, entry);
+      if (before === null) {
         const data = { outboxId: entry.id, doc: entry.doc };
         jobs.push({ id: jobIdOf(entry.id, entry.attempt), kind: entry.job, data });
-      }
+      } else if (before.phase === 'live') live.push({ id: entry.id, attempt: before.attempt });
+      else await source.markFailed(entry.id, 'the job has failed for good');
     }
     await queues.add(jobs);
   } catch (error) {
     await source.putBack(ids);
     throw error;
   }
+  await source.keepRelayed(live);
   await source.markRelayed(ids);
   return taken.length === batchLimit;
 }
 
-/** Where the row's job stands under its earlier attempts; `absent` where the queue knows none, or calls it done. */
-async function phaseBefore(queues: Pick<Queues, 'phase'>, entry: OutboxEntry): Promise<'live' | 'failed' | 'absent'> {
-  for (const id of earlierJobIds(entry)) {
+/** The row's job under its earlier attempts, the newest first; null where the queue knows none, or calls it done. */
+async function jobBefore(
+  queues: Pick<Queues, 'phase'>,
+  entry: OutboxEntry,
+): Promise<{ phase: 'live' | 'failed'; attempt: number } | null> {
+  for (const [index, id] of earlierJobIds(entry).entries()) {
     const phase = await queues.phase(entry.job, id);
-    if (phase === 'live' || phase === 'failed') return phase;
+    if (phase === 'live' || phase === 'failed') return { phase, attempt: entry.attempt - 1 - index };
   }
-  return 'absent';
+  return null;
 }
 
 /** Ids under which the row may have been added before, the newest first. */

@@ -65,6 +65,12 @@ for (const backend of ['PostgreSQL', 'Redis']) {
       hopeless: kind(async () => {
         throw new Fault('rejected', 'names no order', { retryable: false });
       }),
+      patient: kind(
+        async () => {
+          throw new Error('not for an hour');
+        },
+        { backoffMs: 3_600_000 },
+      ),
       clock: kind(async () => undefined, { everyMs: 1_000 }),
     };
     let queues: Queues;
@@ -204,6 +210,15 @@ for (const backend of ['PostgreSQL', 'Redis']) {
       for (const id of ['done', 'done~1']) await (await queues.queue('forgetful')?.getJob(id))?.remove();
       await relayOnce({ source, queues, log, staleMs: 0 });
       await eventually(() => ran('done') === 3);
+    });
+
+    test('a job that waits for its next run is left alone, however often its row is looked after', async () => {
+      await addRow('patient-1', 'patient');
+      await relayOnce({ source, queues, log });
+      await eventually(() => ran('patient-1') === 1);
+      for (let round = 0; round < 40; round += 1) await relayOnce({ source, queues, log, staleMs: 0 });
+      assert.equal(await rowState('patient-1'), 'relayed');
+      assert.equal((await queues.queue('patient')?.getJobs([]))?.length, 1);
     });
 
     test('a row open for too long is not added again where its job has failed: it is marked so', async () => {
