@@ -2,7 +2,7 @@
  * The parts of `App` that are queries on the database, with its absence told as 503: an edge that cannot read says so, and is not broken.
  */
 import type { Kysely } from 'kysely';
-import { findAnswer } from '../schema/answers.ts';
+import { findAnswer, insertAnswer } from '../schema/answers.ts';
 import { listOrders, listPayments } from '../schema/read-side.ts';
 import type { SubjectKeys } from '../schema/subjects.ts';
 import type { Tables } from '../schema/tables.ts';
@@ -18,7 +18,10 @@ export function readSideOf(db: Kysely<Tables>): ReadSide {
 }
 
 export function adminAnswersOf(db: Kysely<Tables>): AdminAnswers {
-  return { find: faulting((scope, keyHash) => findAnswer(db, { type: ADMIN_ANSWER, id: scope }, keyHash)) };
+  return {
+    find: faulting((scope, keyHash) => findAnswer(db, { type: ADMIN_ANSWER, id: scope }, keyHash)),
+    record: faulting((row) => insertAnswer(db, row)),
+  };
 }
 
 export function subjectsOf(keys: SubjectKeys): Subjects {

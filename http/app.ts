@@ -16,8 +16,8 @@ import type { CursorPosition } from './cursor.ts';
 export type Awaitable<T> = T | Promise<T>;
 
 export interface Pricing {
-  /** @throws Fault `pricing_unavailable` or `overloaded` */
-  price(request: PriceRequest, options: { readonly final: boolean }): Promise<Quote>;
+  /** @throws Fault `pricing_unavailable` or `overloaded`, at once or as a rejection */
+  price(request: PriceRequest, options: { readonly final: boolean }): Awaitable<Quote>;
 }
 
 export interface Page<Item> {
@@ -51,6 +51,8 @@ export interface CatalogueAccess {
 export interface StockCopy {
   /** The copy as it is; undefined: there is none. */
   get(sku: string): { readonly available: number; readonly version: number } | undefined;
+  /** Whether the copy is at most 2 s old, so that `ensure` need not be waited for. */
+  isFresh(sku: string): boolean;
   /** Resolves when the copy of each is at most 2 s old. Rejects where the stock cannot be read. */
   ensure(skus: Iterable<string>): Promise<void>;
 }
@@ -87,6 +89,8 @@ export interface AuditEntry {
 /** Recorded answers that belong to no actor (operators' writes). */
 export interface AdminAnswers {
   find(scope: string, keyHash: string): Promise<RecordedAnswer | null>;
+  /** For a call whose change is in no transaction of ours. An answer that is there already stays. */
+  record(row: AnswerRow): Promise<unknown>;
 }
 
 export interface AppSettings {

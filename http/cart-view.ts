@@ -11,7 +11,7 @@ import type { OrderDoc } from '../actors/order-protocol.ts';
 import type { ActorRef, RenderContext, Rendered, Responder } from '../runtime/actor.ts';
 import { invariant } from '../runtime/fault.ts';
 import type { Quote } from '../workers/quote.ts';
-import type { Pricing, StockCopy } from './app.ts';
+import type { Awaitable, Pricing, StockCopy } from './app.ts';
 import { type CartFacts, cartFacts, cartJson, markShort, unheldSkus } from './cart-document.ts';
 import { packCart, unpackCart } from './cart-packed.ts';
 import type { OrderAnswer } from './order-view.ts';
@@ -46,18 +46,33 @@ const RECORDED_REFUSALS: ReadonlySet<CartRefusal> = new Set([
 export function cartResponder(options: CartResponderOptions): Responder<CartState, CartReply> {
   const { pricing, stock } = options;
 
-  /** Prices the cart, and looks at the stock beside it. Where the stock cannot be read, an old copy or none is shown. */
-  async function quoteFor(cart: CartFacts, final: boolean): Promise<Quote> {
+  /**
+   * Prices the cart, and looks at the stock beside it. Where the stock cannot be read, an old copy or none is shown. Mostly neither has
+   * to be waited for, and then the quote itself is returned: promises on this way took an eighth of an add's time.
+   */
+  function quoteFor(cart: CartFacts, final: boolean): Awaitable<Quote> {
     const skus = unheldSkus(cart);
-    const looked = skus.length === 0 ? undefined : stock.ensure(skus).catch(NOTHING);
-    const quote = await pricing.price(cart.request, final ? FINAL : CURRENT);
+    const looked = skus.every((sku) => stock.isFresh(sku)) ? undefined : stock.ensure(skus).catch(NOTHING);
+    const quote = pricing.price(cart.request, final ? FINAL : CURRENT);
+    if (looked !== undefined || quote instanceof Promise) return quoteLater(cart, quote, looked);
+    markShort(cart, stock);
+    return quote;
+  }
+
+  async function quoteLater(cart: CartFacts, pricing: Awaitable<Quote>, looked?: Promise<void>): Promise<Quote> {
+    const quote = await pricing;
     await looked;
     markShort(cart, stock);
     return quote;
   }
 
-  async function renderCart(cart: CartFacts, created: boolean, keyed: boolean): Promise<Rendered> {
-    const quote = await quoteFor(cart, false);
+  function renderCart(cart: CartFacts, created: boolean, keyed: boolean): Awaitable<Rendered> {
+    const quote = quoteFor(cart, false);
+    if (quote instanceof Promise) return quote.then((known) => rendered(cart, known, created, keyed));
+    return rendered(cart, quote, created, keyed);
+  }
+
+  function rendered(cart: CartFacts, quote: Quote, created: boolean, keyed: boolean): Rendered {
     const value = cartReply(cart, quote, created ? 201 : 200);
     return keyed ? { value, recorded: packr.pack([FORM_CART, created, packCart(cart, quote)]) } : { value };
   }
@@ -173,6 +188,7 @@ const LINE_MESSAGES: Readonly<Partial<Record<CartRefusal, string>>> = {
   out_of_stock: 'there is not enough stock',
   hold_expired: 'its hold has expired',
   price_unavailable: 'it has no price in this currency',
+  limit_reached: 'the quantity would be over the limit',
 };
 
 /** The same answer, marked as a repetition. */

@@ -6,6 +6,7 @@
  *
  * A handler that returns a value is answered in the same turn; one that returns a promise, when it settles.
  */
+import Type from 'typebox';
 import { Fault } from '../runtime/fault.ts';
 import type { BodyReader } from './body.ts';
 import { tooLarge } from './body.ts';
@@ -49,6 +50,7 @@ export const BODY_BYTES_DEFAULT = 16_384;
 /** Longer credentials are nobody's. */
 const BEARER_LENGTH_MAX = 512;
 const NO_QUERY: object = Object.freeze({});
+const TAKES_NONE = Type.Object({}, { additionalProperties: false });
 const NO_BODY = Buffer.alloc(0);
 
 type Handler = (res: HttpResponse, req: HttpRequest) => void;
@@ -128,7 +130,7 @@ export function compileRoute(route: AnyRoute, dispatch: Dispatch, timer: RouteTi
   const { stats, limiters, log } = dispatch;
   const names = pathParameters(route.path);
   const paramsChecker = route.params === undefined ? null : new Checker(route.params);
-  const query = route.query === undefined ? null : new QueryReader(route.query);
+  const query = route.query === undefined && route.hidden === true ? null : new QueryReader(route.query ?? TAKES_NONE);
   const bodyChecker = route.body === undefined ? null : new Checker(route.body);
   const takesBody = route.method !== 'GET';
   const bodyMax = route.rawBody?.maxBytes ?? route.maxBodyBytes ?? BODY_BYTES_DEFAULT;
@@ -163,18 +165,12 @@ export function compileRoute(route: AnyRoute, dispatch: Dispatch, timer: RouteTi
     if (networkLimiter === null && limiter === null) return null;
     const now = call.exchange.startedAt;
     const network = call.network();
-    const over = networkLimiter?.take(network, now) ?? 0;
-    if (networkLimiter !== null && over < 0) return tooMany(networkLimiter, over);
-    if (limiter === null) return null;
     // by token only where the route is opened by one: else a caller would pick a new counter with each made-up token
-    const taken = limiter.take(route.access === 'none' || call.bearer === null ? network : call.bearer, now);
-    return taken < 0 ? tooMany(limiter, taken) : null;
-  }
-
-  function tooMany(by: RateLimiter, taken: number): ProblemReply {
+    const caller = route.access === 'none' || call.bearer === null ? network : call.bearer;
+    const refusal = networkLimiter?.check(network, now) ?? limiter?.check(caller, now) ?? null;
+    if (refusal === null) return null;
     stats.rateLimited++;
-    const headers = { 'ratelimit-policy': by.policy, ratelimit: by.header(taken) };
-    return problem('rate_limited', { headers, retryAfterMs: -taken });
+    return problem('rate_limited', refusal);
   }
 
   function credential(call: Call): ProblemReply | null {
@@ -200,7 +196,9 @@ export function compileRoute(route: AnyRoute, dispatch: Dispatch, timer: RouteTi
       call.params = params;
     }
     if (query === null) return null;
-    const read = query.read(req.getQuery() ?? '');
+    const raw = req.getQuery() ?? '';
+    if (raw === '' && route.query === undefined) return null;
+    const read = query.read(raw);
     if ('errors' in read) return invalid(read.errors);
     call.query = read.value;
     return null;
@@ -222,7 +220,8 @@ export function compileRoute(route: AnyRoute, dispatch: Dispatch, timer: RouteTi
       const message = keys === 'uuid' ? 'must be a UUID' : 'must be 1 to 255 visible ASCII characters';
       return invalid([{ path: '/headers/idempotency-key', message }]);
     }
-    call.rawKey = key;
+    // one UUID is one key, however its letters are written
+    call.rawKey = keys === 'uuid' ? key.toLowerCase() : key;
     return null;
   }
 

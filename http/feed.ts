@@ -44,8 +44,8 @@ export interface FeedOptions {
   readonly allowedOrigins?: readonly string[];
   /** Who the client is behind trusted proxies. Default: the peer. */
   readonly proxies?: { clientOf(peer: string, forwarded: string): string };
-  /** A rate limit on new sockets, asked with the client's network. Default: all are admitted. */
-  readonly admit?: (network: string) => boolean;
+  /** A rate limit on new sockets, asked with the client's network; what it returns is told with the 429. Default: all are admitted. */
+  readonly admit?: (network: string) => Pick<ProblemOptions, 'headers' | 'retryAfterMs'> | null;
 }
 
 export interface Feed {
@@ -67,6 +67,18 @@ const CLOSES_PER_TURN = 256;
 const NATIVE_IDLE_S = 120;
 
 type Refusal = [ProblemCode, ProblemOptions];
+const STANDARD_HEADERS = { 'x-content-type-options': 'nosniff', 'cache-control': 'no-store' };
+/** Sockets stay open for long: one that is refused for their number may as well wait. */
+const COME_BACK_MS = 5_000;
+
+function tooManySockets(max: number): ProblemOptions {
+  const headers = {
+    'ratelimit-policy': `"feed_sockets";q=${max}`,
+    ratelimit: `"feed_sockets";r=0;t=${COME_BACK_MS / 1000}`,
+  };
+  return { detail: `At most ${max} sockets of one network at once.`, headers, retryAfterMs: COME_BACK_MS };
+}
+
 const BAD_SUBPROTOCOL: Refusal = ['invalid_request', { detail: `Subprotocols are ${SUBPROTOCOLS.join(', ')}.` }];
 
 interface Peer {
@@ -124,10 +136,7 @@ class NativeFeed implements Feed {
       pong: (ws) => this.#heard(ws),
       close: (ws) => this.#closed(ws),
     });
-    // Comes here where the request is no upgrade.
-    app.get(PATH, (res, req) =>
-      this.#refuse(res, readHead(req), 'upgrade_required', { headers: { upgrade: 'websocket' } }),
-    );
+    // A request that is no upgrade goes on to the edge's routes (`routes/feed.ts`).
     this.#sweepLater();
   }
 
@@ -171,11 +180,10 @@ class NativeFeed implements Feed {
       return ['forbidden', { detail: 'This origin may not.' }];
     if (protocol === undefined) return BAD_SUBPROTOCOL;
     const sockets = this.#perNetwork.get(network) ?? 0;
-    if (sockets >= this.#limits.socketsPerIpMax)
-      return ['rate_limited', { detail: 'Too many sockets.', retryAfterMs: 5_000 }];
-    if (this.stats.sockets >= this.#limits.socketsMax) return ['overloaded', { retryAfterMs: 5_000 }];
-    if (this.#options.admit?.(network) === false) return ['rate_limited', { retryAfterMs: 5_000 }];
-    return undefined;
+    if (sockets >= this.#limits.socketsPerIpMax) return ['rate_limited', tooManySockets(this.#limits.socketsPerIpMax)];
+    if (this.stats.sockets >= this.#limits.socketsMax) return ['overloaded', { retryAfterMs: COME_BACK_MS }];
+    const limited = this.#options.admit?.(network) ?? null;
+    return limited === null ? undefined : ['rate_limited', limited];
   }
 
   /** A browser names the page's origin; another site's page must not use the visitor's cookie here. */
@@ -199,7 +207,7 @@ class NativeFeed implements Feed {
     const { status, headers = {}, body } = problem(code, options);
     res.cork(() => {
       res.writeStatus(`${status} ${STATUS_CODES[status] ?? ''}`);
-      for (const [name, value] of Object.entries(headers)) res.writeHeader(name, value);
+      for (const [name, value] of Object.entries({ ...STANDARD_HEADERS, ...headers })) res.writeHeader(name, value);
       res.end(JSON.stringify({ ...body, instance: PATH }), head.contentLength > 0);
     });
   }

@@ -85,6 +85,7 @@ export class MemoryShop {
     this.#book = this.#newBook(1);
     const stock = {
       get: (sku: string) => this.#stock.get(sku),
+      isFresh: () => true,
       ensure: () => Promise.resolve(),
     };
     const pricing = {
@@ -152,7 +153,12 @@ export class MemoryShop {
           next: null,
         }),
         get: async (id) => this.jobs.get(id) ?? null,
-        retry: async (id) => this.jobs.get(id)?.state === 'failed',
+        retry: async (id) => {
+          const job = this.jobs.get(id);
+          if (job?.state !== 'failed') return false;
+          this.jobs.set(id, { ...job, state: 'open', phase: 'waiting' });
+          return true;
+        },
       },
       tokens: {
         issue: (id) => this.tokens.issue(id),
@@ -160,7 +166,10 @@ export class MemoryShop {
         candidates: (key) => this.tokens.candidates(key),
       },
       cursorSecrets: SECRETS,
-      adminAnswers: { find: async (scope, keyHash) => this.#answers.get(`${scope} ${keyHash}`) ?? null },
+      adminAnswers: {
+        find: async (scope, keyHash) => this.#answers.get(`${scope} ${keyHash}`) ?? null,
+        record: async (row) => this.#answers.set(`${row.id} ${row.keyHash}`, row),
+      },
       newId: (prefix) => `${prefix}_${uuidv7()}`,
       productImage: (sku) => `<svg xmlns="http://www.w3.org/2000/svg"><title>${sku}</title></svg>`,
       audit: (entry) => {

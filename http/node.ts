@@ -35,6 +35,7 @@ import { startJobs } from './jobs.ts';
 import { Metrics } from './metrics.ts';
 import { orderResponder } from './order-view.ts';
 import { productImage } from './product-images.ts';
+import { RateLimiter } from './rate-limits.ts';
 import type { AnyRoute } from './route.ts';
 import { allRoutes } from './routes/index.ts';
 import { startSandboxProcess } from './sandbox-process.ts';
@@ -194,6 +195,8 @@ async function wire(
   const metrics = new Metrics();
   metrics.registerStats('actors', () => system.stats);
   metrics.registerStats('pricing', () => ({ ...pricing.stats }));
+  const feedRule = config.rateLimits === 'off' ? undefined : config.rateLimits.feed;
+  const feedLimiter = feedRule === undefined ? null : new RateLimiter('feed', feedRule);
   const feed = createFeed({
     stock,
     skuExists: (sku) => catalogue.product(sku) !== undefined,
@@ -201,6 +204,7 @@ async function wire(
     log,
     allowedOrigins: config.corsOrigins,
     proxies: new TrustedProxies(config.trustedProxies),
+    admit: (network) => feedLimiter?.check(network, clock.monotonic()) ?? null,
   });
   metrics.registerStats('feed', () => ({ ...feed.stats }));
   let draining = false;

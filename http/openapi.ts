@@ -51,7 +51,7 @@ const HEADERS: Json = {
 const PROBLEM_SCHEMA: Json = {
   type: 'object',
   description: 'RFC 9457. Some codes add members, which their calls describe.',
-  required: ['type', 'title', 'status', 'code'],
+  required: ['type', 'title', 'status', 'detail', 'instance', 'code'],
   properties: {
     type: { type: 'string', format: 'uri-reference' },
     title: { type: 'string' },

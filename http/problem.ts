@@ -94,7 +94,7 @@ export interface ProblemDocument {
   readonly title: string;
   readonly status: number;
   readonly code: ProblemCode;
-  readonly detail?: string;
+  readonly detail: string;
   /** The path of the request; the edge fills it in. */
   instance?: string;
   readonly errors?: readonly InputError[];
@@ -103,7 +103,7 @@ export interface ProblemDocument {
 }
 
 export interface ProblemOptions {
-  /** What is wrong this time, for a person. Never a stack, a query or a host name. */
+  /** What is wrong this time, for a person. Never a stack, a query or a host name. Default: the first error, or the title. */
   readonly detail?: string | undefined;
   readonly errors?: readonly InputError[] | undefined;
   /** Further members of the document; they cannot replace the standard ones. */
@@ -134,10 +134,15 @@ export function problem(code: ProblemCode, options: ProblemOptions = {}): Proble
     title: kind.title,
     status: kind.status,
     code,
-    ...(options.detail === undefined ? undefined : { detail: options.detail }),
+    detail: options.detail ?? firstError(options.errors) ?? kind.title,
     ...(options.errors === undefined ? undefined : { errors: options.errors }),
   };
   return { status: kind.status, headers, body };
+}
+
+function firstError(errors: readonly InputError[] | undefined): string | undefined {
+  const [first] = errors ?? [];
+  return first === undefined ? undefined : `${first.path} ${first.message}`.trim();
 }
 
 /** Whole seconds, rounded up, at least 1 (RFC 9110, section 10.2.3). */

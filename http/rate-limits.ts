@@ -16,6 +16,11 @@ export interface RateLimitRule {
   readonly windowMs: number;
 }
 
+export interface RateLimitRefusal {
+  readonly headers: Readonly<Record<string, string>>;
+  readonly retryAfterMs: number;
+}
+
 export type RateLimitRules = Readonly<Record<string, RateLimitRule>>;
 
 /**
@@ -106,6 +111,13 @@ export class RateLimiter {
     if (taken < 0) return `"${this.name}";r=0;t=${Math.ceil(-taken / 1000)}`;
     const spentMs = (this.rule.quota - taken) * this.#intervalMs;
     return `"${this.name}";r=${taken};t=${Math.ceil(spentMs / 1000)}`;
+  }
+
+  /** Takes one request from the key's quota. @returns what a 429 says of it, or null where it may pass */
+  check(key: string | number, now: number): RateLimitRefusal | null {
+    const taken = this.take(key, now);
+    if (taken >= 0) return null;
+    return { headers: { 'ratelimit-policy': this.policy, ratelimit: this.header(taken) }, retryAfterMs: -taken };
   }
 
   #turn(now: number): void {

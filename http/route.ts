@@ -47,7 +47,7 @@ export interface Route<P extends TSchema = TSchema, Q extends TSchema = TSchema,
   readonly access: Access;
   /** Path parameters, decoded. A value outside its schema names nothing: 404 `not_found`; without a schema the handler decides. */
   readonly params?: P;
-  /** Query parameters; numbers, booleans and (comma-separated) lists are converted as the schema says. Without one it is not read. */
+  /** Query parameters; numbers, booleans and (comma-separated) lists are converted as the schema says. Unknown ones are refused. Without a schema a call takes none; what is `hidden` does not look at them. */
   readonly query?: Q;
   readonly body?: B;
   /** The body may be left out. */

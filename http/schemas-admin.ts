@@ -44,5 +44,6 @@ export const JobList = listOf(Job);
 export const JobListQuery = closed({
   state: Type.Optional(Type.Enum(['open', 'failed', 'done'])),
   job: Type.Optional(text(64)),
+  sort: Type.Optional(Type.Enum(['-createdAt'], { description: 'Newest first.' })),
   ...listQuery,
 });

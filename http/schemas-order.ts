@@ -136,5 +136,6 @@ export const AdminPaymentQuery = closed({
       description: 'RFC 3339: placed at or after this time.',
     }),
   ),
+  sort: Type.Optional(Type.Enum(['-placedAt'], { description: 'Newest first.' })),
   ...listQuery,
 });

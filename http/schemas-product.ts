@@ -3,7 +3,7 @@
  */
 import Type, { type Static } from 'typebox';
 import { PRICE_MAX } from '../schema/product.ts';
-import { CurrencyCode, closed, listOf, listQuery, Money, Nullable, PathWord, text } from './schemas.ts';
+import { CurrencyCode, closed, filterText, listOf, listQuery, Money, Nullable, PathWord, text } from './schemas.ts';
 
 export const StockStatus = Type.Enum(['in_stock', 'low', 'sold_out']);
 
@@ -27,8 +27,8 @@ export const Product = Type.Object(
 export const ProductList = listOf(Product);
 
 export const ProductListQuery = closed({
-  q: Type.Optional(text(80, 'Words that name or description must contain.')),
-  category: Type.Optional(text(64)),
+  q: Type.Optional(filterText(80, 'Words that name, description or sku must contain.')),
+  category: Type.Optional(filterText(64, 'Only products of this category.')),
   currency: Type.Optional(CurrencyCode),
   sort: Type.Optional(
     Type.Enum(['name', '-name', 'price', '-price', 'sku'], {
@@ -100,8 +100,9 @@ export const AdminProduct = Type.Object(
 
 export const AdminProductList = listOf(AdminProduct);
 export const AdminProductListQuery = closed({
-  q: Type.Optional(text(80)),
-  category: Type.Optional(text(64)),
+  q: Type.Optional(filterText(80, 'Words that name, description or sku must contain.')),
+  category: Type.Optional(filterText(64, 'Only products of this category.')),
+  sort: Type.Optional(Type.Enum(['sku', '-sku', 'name', '-name'], { default: 'sku' })),
   ...listQuery,
 });
 export const ImportResult = Type.Object({ imported: Type.Integer({ minimum: 0 }) }, { $id: 'ImportResult' });

@@ -121,13 +121,17 @@ export const TaxState = Type.Enum(['unknown', 'estimated', 'final'], {
 export const LIST_LIMIT_MAX = 100;
 export const LIST_LIMIT_DEFAULT = 20;
 
-/** `?limit=` and `?cursor=`, as every list takes them. */
+/** A filter of a list; an empty one, as a form sends it, filters nothing. */
+export function filterText(maxLength: number, description: string) {
+  return Type.String({ maxLength, pattern: '^[^\\u0000-\\u001F\\u007F\\u0085\\u2028\\u2029]*$', description });
+}
+
+/** `?limit=` and `?cursor=`, as every list takes them. A cursor of any form is looked at by its list: `cursor_invalid`. */
 export const listQuery = {
   limit: Type.Optional(Type.Integer({ minimum: 1, maximum: LIST_LIMIT_MAX, default: LIST_LIMIT_DEFAULT })),
   cursor: Type.Optional(
     Type.String({
-      minLength: 1,
-      maxLength: 1024,
+      maxLength: 4096,
       description: 'Opaque, from `nextCursor`; bound to the other parameters.',
     }),
   ),

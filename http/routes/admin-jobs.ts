@@ -1,5 +1,6 @@
 /** Jobs: what is to be done outside after a commit, and what of it failed for good and can be run again. */
 import type { JobView } from '../../workers/jobs-admin.ts';
+import { answerRow, earlierAnswer } from '../admin-answers.ts';
 import type { App } from '../app.ts';
 import { timestamp } from '../json.ts';
 import { problem } from '../problem.ts';
@@ -53,15 +54,20 @@ export function adminJobRoutes(app: App): AnyRoute[] {
     tag: 'jobs',
     access: 'operator',
     limit: 'admin',
-    // running a job is safe to repeat, and one that runs again has not failed: a key would add nothing
-    idempotency: 'ignored',
     params: JobParams,
     responses: { 202: { description: 'It will be run again.', schema: Job } },
     problems: ['not_found', 'job_not_failed'],
     async handle(request) {
       const { id } = request.params;
+      const earlier = await earlierAnswer(app.adminAnswers, request);
+      if (earlier !== null) return earlier;
       if ((await app.jobs.get(id)) === null) return problem('not_found');
-      return (await app.jobs.retry(id)) ? jobReply(app, id, 202) : problem('job_not_failed');
+      if (!(await app.jobs.retry(id))) return problem('job_not_failed');
+      const reply = await jobReply(app, id, 202);
+      // beside the change, not with it: after a crash in between the call is refused, for the job runs again already
+      const row = reply.status === 202 ? answerRow(request, reply, app.clock.now()) : undefined;
+      if (row !== undefined) await app.adminAnswers.record(row);
+      return reply;
     },
   });
 

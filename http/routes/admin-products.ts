@@ -34,11 +34,11 @@ export function adminProductRoutes(app: App): AnyRoute[] {
     responses: { 200: { description: 'A page of products, by sku.', schema: AdminProductList } },
     problems: ['cursor_invalid'],
     async handle(request) {
-      const { q, category } = request.query;
+      const { q, category, sort = 'sku' } = request.query;
       const paging = pagingOf(app, 'adminListProducts', request.query);
       if ('refused' in paging) return paging.refused;
       const { limit, after } = paging;
-      const page = catalogue.list({ q, category, currency: undefined, sort: 'sku', limit, after, all: true });
+      const page = catalogue.list({ q, category: category || undefined, sort, limit, after, all: true });
       const items = page.items.map(adminDocument);
       return { status: 200, body: { items, nextCursor: nextCursor(app, paging, page.next) } };
     },

@@ -10,9 +10,10 @@ import type { App } from '../app.ts';
 import { moneyIn, shippingDocument } from '../order-view.ts';
 import { problem } from '../problem.ts';
 import { type AnyRoute, type EdgeReply, type EdgeRequest, route } from '../route.ts';
-import { Destination } from '../schemas.ts';
+import { closed, Destination, listQuery } from '../schemas.ts';
 import { Cart, CartCouponParams, CartParams, ShippingInput, ShippingMethodList } from '../schemas-cart.ts';
 import { askCart, CART_PROBLEMS, CART_WRITE_PROBLEMS, glanceOrReplay, shut } from './cart-access.ts';
+import { nextCursor, pagingOf } from './paging.ts';
 
 export function cartTermRoutes(app: App): AnyRoute[] {
   const applyCoupon = route({
@@ -38,13 +39,7 @@ export function cartTermRoutes(app: App): AnyRoute[] {
     params: CartCouponParams,
     responses: { 200: { description: 'The cart.', schema: Cart } },
     problems: [...CART_WRITE_PROBLEMS, 'coupon_unknown'],
-    handle(request) {
-      const { id } = request.params;
-      const code = couponCode(request.params.code);
-      return (
-        shut(app, request, id) ?? askCart(app, request, id, { kind: 'remove_coupon', code, ifMatch: request.ifMatch })
-      );
-    },
+    handle: (request) => shut(app, request, request.params.id) ?? deleteCoupon(app, request, request.params),
   });
 
   const setDestination = route({
@@ -73,11 +68,12 @@ export function cartTermRoutes(app: App): AnyRoute[] {
     tag: 'carts',
     access: 'cart',
     params: CartParams,
+    query: closed(listQuery),
     responses: {
-      200: { description: 'All of them, in the order in which they are offered.', schema: ShippingMethodList },
+      200: { description: 'A page of them, in the order in which they are offered.', schema: ShippingMethodList },
     },
-    problems: CART_PROBLEMS,
-    handle: (request) => shut(app, request, request.params.id) ?? methodsFor(app, request, request.params.id),
+    problems: [...CART_PROBLEMS, 'cursor_invalid'],
+    handle: (request) => shut(app, request, request.params.id) ?? methodsFor(app, request, request.query),
   });
 
   const setShipping = route({
@@ -116,9 +112,27 @@ async function putCoupon(app: App, request: EdgeRequest, params: { id: string; c
   }
   return askCart(app, request, params.id, command);
 }
+
+/** What no coupon is called and no cart has is unknown; one that was retired can still be taken off the carts that have it. */
+async function deleteCoupon(app: App, request: EdgeRequest, params: { id: string; code: string }): Promise<EdgeReply> {
+  const code = couponCode(params.code);
+  if (!app.catalogue.hasCoupon(code)) {
+    const earlier = await glanceOrReplay(app, request, params.id);
+    if ('reply' in earlier) return earlier.reply;
+    if (!earlier.cart.coupons.includes(code)) return problem('coupon_unknown');
+  }
+  return askCart(app, request, params.id, { kind: 'remove_coupon', code, ifMatch: request.ifMatch });
+}
 const ESTIMATE = Object.freeze({ final: false });
 
-async function methodsFor(app: App, request: EdgeRequest, cartId: string): Promise<EdgeReply> {
+async function methodsFor(
+  app: App,
+  request: EdgeRequest<{ id: string }>,
+  query: { limit?: number; cursor?: string },
+): Promise<EdgeReply> {
+  const { id: cartId } = request.params;
+  const paging = pagingOf(app, `listShippingMethods ${cartId}`, query);
+  if ('refused' in paging) return paging.refused;
   const earlier = await glanceOrReplay(app, request, cartId);
   if ('reply' in earlier) return earlier.reply;
   const asked = priceRequestOf(earlier.cart);
@@ -137,7 +151,14 @@ async function methodsFor(app: App, request: EdgeRequest, cartId: string): Promi
     >;
     return [{ id, name, price, tax, taxIncluded, total, chosen: now?.shipping?.method === id }];
   });
-  return { status: 200, headers: { 'cache-control': 'no-store' }, body: { items, nextCursor: null } };
+  const from = paging.after === null ? 0 : items.findIndex(({ id }) => id === paging.after?.[0]) + 1;
+  const page = items.slice(from, from + paging.limit);
+  const next = from + paging.limit < items.length ? [page.at(-1)?.id ?? null] : null;
+  return {
+    status: 200,
+    headers: { 'cache-control': 'no-store' },
+    body: { items: page, nextCursor: nextCursor(app, paging, next) },
+  };
 }
 
 async function putShipping(app: App, request: EdgeRequest<{ id: string }>, method: string): Promise<EdgeReply> {

@@ -42,6 +42,8 @@ test('a cart opened twice under one UUID is one cart with one token, and the tok
   const other = await shop.call('POST', '/v1/carts', { key, body: { currency: 'EUR' } });
   assert.equal(other.status, 422);
   assert.equal(other.body.code, 'idempotency_key_reused');
+  const shouted = await shop.call('POST', '/v1/carts', { key: key.toUpperCase(), body: { currency: 'EUR' } });
+  assert.equal(shouted.body.code, 'idempotency_key_reused', 'the letters of a UUID have no case');
   const word = await shop.call('POST', '/v1/carts', { key: 'not-a-uuid' });
   assert.equal(word.status, 400);
 });
@@ -179,6 +181,9 @@ test('a coupon is unknown, does not apply, or takes its part off; typed in any c
   assert.equal(taken.body.totals.discount.amount, taken.body.discounts[0].amount.amount);
   const off = await shop.call('DELETE', `${path}/coupons/Welcome10`, { token });
   assert.deepEqual(off.body.coupons, []);
+  const again = await shop.call('DELETE', `${path}/coupons/WELCOME10`, { token });
+  assert.deepEqual([again.status, again.body.version], [200, off.body.version], 'off already');
+  assert.equal((await shop.call('DELETE', `${path}/coupons/NOSUCH`, { token })).body.code, 'coupon_unknown');
   const replay = await shop.call('PUT', `${path}/coupons/welcome10`, { token, key });
   assert.equal(replay.text, taken.text);
 });
@@ -195,6 +200,9 @@ test('the destination moves tax and shipping; methods are listed with what they 
   assert.equal(list.status, 200, list.text);
   assert.ok(fits(ShippingMethodList, list.body), list.text);
   assert.equal(list.body.items.filter(({ chosen }: { chosen: boolean }) => chosen).length, 1);
+  const page = await shop.call('GET', `${path}/shipping-methods?limit=1`, { token });
+  const rest = await shop.call('GET', `${path}/shipping-methods?cursor=${page.body.nextCursor}`, { token });
+  assert.deepEqual([...page.body.items, ...rest.body.items], list.body.items);
   const other = list.body.items.find(({ chosen }: { chosen: boolean }) => !chosen);
   const chosen = await shop.call('PUT', `${path}/shipping`, { token, body: { method: other.id } });
   assert.deepEqual(chosen.body.shipping, {

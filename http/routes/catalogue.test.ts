@@ -113,6 +113,14 @@ test('a limit out of range, an unknown parameter and a cursor of another list ar
     assert.equal(bad.status, 400, query);
     assert.equal(bad.body.code, 'cursor_invalid');
   }
+  for (const cursor of ['', 'x'.repeat(2000)]) {
+    const bad = await shop.call('GET', `/v1/products?cursor=${cursor}`);
+    assert.equal(bad.body.code, 'cursor_invalid', cursor);
+  }
+  const unasked = await shop.call('GET', `/v1/products/${some()}/stock?colour=red`);
+  assert.equal(unasked.body.code, 'invalid_request', 'also where no parameter is taken');
+  const form = await shop.call('GET', '/v1/products?q=&category=');
+  assert.equal(form.body.items?.length, 20, 'an empty filter filters nothing');
   const other = await shop.call('GET', `/v1/products?limit=5&sort=name&cursor=${body.nextCursor}`);
   assert.equal(other.status, 200, 'the limit is no filter');
 });

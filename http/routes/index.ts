@@ -12,11 +12,12 @@ import { audited } from './audit.ts';
 import { cartTermRoutes } from './cart-terms.ts';
 import { cartRoutes } from './carts.ts';
 import { checkoutRoutes } from './checkout.ts';
+import { feedRoutes } from './feed.ts';
 import { orderRoutes } from './orders.ts';
 import { productRoutes } from './products.ts';
 
 export function allRoutes(app: App): AnyRoute[] {
-  const shoppers = [productRoutes, cartRoutes, cartTermRoutes, checkoutRoutes, orderRoutes];
+  const shoppers = [productRoutes, cartRoutes, cartTermRoutes, checkoutRoutes, orderRoutes, feedRoutes];
   const operators = [adminProductRoutes, adminStockRoutes, adminOrderRoutes, adminJobRoutes];
   return [
     ...shoppers.flatMap((routes) => routes(app)),

@@ -82,6 +82,18 @@ test('stock is adjusted once under a key, never below nothing, and only of a kno
   assert.equal(unknown.body.code, 'sku_unknown');
 });
 
+test('what left the catalogue can still be written off, and an earlier adjustment repeated', async () => {
+  const path = '/v1/admin/stock/GONE-1';
+  const product = { name: 'Gone', category: 'Tests', prices: { USD: 100 } };
+  assert.equal((await shop.admin('PUT', '/v1/admin/products/GONE-1', { body: product })).status, 201);
+  const adjust = { key: randomUUID(), body: { delta: 3, reason: 'a delivery' } };
+  const first = await shop.admin('POST', `${path}/adjustments`, adjust);
+  assert.equal((await shop.admin('DELETE', '/v1/admin/products/GONE-1')).status, 204);
+  assert.equal((await shop.admin('POST', `${path}/adjustments`, adjust)).text, first.text);
+  const rest = { body: { delta: -first.body.available, reason: 'scrapped' } };
+  assert.equal((await shop.admin('POST', `${path}/adjustments`, rest)).body.onHand, 0);
+});
+
 test('orders and payments are listed newest first, by page and by filter', async () => {
   const first = await ordered();
   const second = await ordered();
@@ -119,7 +131,12 @@ test('jobs are listed, looked at, and run again only where they have failed', as
   assert.ok(fits(JobList, list.body), list.text);
   assert.equal(list.body.items.length, 1);
   assert.equal((await shop.admin('GET', '/v1/admin/jobs/a:1')).body.error, 'refused');
-  assert.equal((await shop.admin('POST', '/v1/admin/jobs/a:1/retry')).status, 202);
+  const key = randomUUID();
+  const run = await shop.admin('POST', '/v1/admin/jobs/a:1/retry', { key });
+  assert.equal(run.status, 202);
+  const again = await shop.admin('POST', '/v1/admin/jobs/a:1/retry', { key });
+  assert.deepEqual([again.status, again.headers['idempotency-replayed'], again.text], [202, 'true', run.text]);
+  assert.equal((await shop.admin('POST', '/v1/admin/jobs/a:1/retry')).body.code, 'job_not_failed');
   assert.equal((await shop.admin('POST', '/v1/admin/jobs/b/retry')).body.code, 'job_not_failed');
   assert.equal((await shop.admin('POST', '/v1/admin/jobs/c/retry')).status, 404);
   assert.equal((await shop.admin('GET', '/v1/admin/jobs/c')).status, 404);

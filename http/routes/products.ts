@@ -33,7 +33,7 @@ export function productRoutes(app: App): AnyRoute[] {
       const paging = pagingOf(app, 'listProducts', request.query);
       if ('refused' in paging) return paging.refused;
       const { limit, after } = paging;
-      const page = app.catalogue.list({ q, category, currency, sort, limit, after, all: false });
+      const page = app.catalogue.list({ q, category: category || undefined, currency, sort, limit, after, all: false });
       return view.listReply(page.items, currency, nextCursor(app, paging, page.next), request.header('if-none-match'));
     },
   });
