@@ -34,7 +34,8 @@ export type OrderCommand =
   | { readonly kind: 'request_capture'; readonly outboxId: string }
   | { readonly kind: 'capture_done'; readonly outboxId: string }
   | { readonly kind: 'capture_refused'; readonly outboxId: string; readonly code: string }
-  /** From the e-mail job. */
+  /** From the e-mail job: answered with the order, or `done` where the mail is on record as sent. */
+  | { readonly kind: 'request_email'; readonly outboxId: string }
   | { readonly kind: 'email_sent'; readonly outboxId: string };
 
 export type PaymentStatus = 'none' | 'unknown' | 'authorized' | 'captured' | 'voided' | 'refunded' | 'declined';

@@ -211,8 +211,11 @@ test('a confirmed order has its jobs written in the append that confirms it', ()
     ],
   );
   assert.deepEqual(o.waiting, []);
+  const asked = o.ask({ kind: 'request_email', outboxId: 'email:ord_1' });
+  assert(asked.ok && asked.kind === 'order' && asked.order.state === 'confirmed');
   o.ask({ kind: 'email_sent', outboxId: 'email:ord_1' });
   o.ask({ kind: 'email_sent', outboxId: 'email:ord_1' });
+  assert.deepEqual(o.ask({ kind: 'request_email', outboxId: 'email:ord_1' }), { ok: true, kind: 'done' });
   assert.deepEqual([...o.world.outbox.keys()], ['capture:ord_1']);
 });
 

@@ -59,6 +59,10 @@ function start(state: OrderState, command: OrderStart, giveUpAfterMs: number, ct
   return { events, reply: replyAfter(state, events, ctx) };
 }
 
+function read(state: OrderState, ctx: DecideContext): OrderDecision {
+  return { reply: state.phase === 'absent' ? { ok: false, code: 'not_found' } : replyAfter(state, [], ctx) };
+}
+
 function cancel(state: OrderState, ifMatch: number | undefined, ctx: DecideContext): OrderDecision {
   const at = ctx.now;
   switch (state.phase) {
@@ -136,9 +140,10 @@ export function createOrder(options: OrderOptions = {}): ActorType<OrderState, O
         case 'start':
           return start(state, command, giveUpAfterMs, ctx);
         case 'get':
-          return {
-            reply: state.phase === 'absent' ? { ok: false, code: 'not_found' } : replyAfter(state, [], ctx),
-          };
+          return read(state, ctx);
+        case 'request_email':
+          // The append that recorded it has closed the row.
+          return state.emailSent ? { reply: DONE } : read(state, ctx);
         case 'cancel':
           return cancel(state, command.ifMatch, ctx);
         case 'request_capture':

@@ -1,6 +1,7 @@
 /**
  * Sends the confirmation of an order, then has the order record that it was sent, which closes the outbox row. A crash
- * between the two sends it again as the same mail (`mailer.ts`); one order has one confirmation.
+ * between the two sends it again as the same mail (`mailer.ts`); one order has one confirmation. The order is asked first:
+ * a job that runs again after the record (its own end was lost) sends nothing.
  */
 import { Fault } from '../runtime/fault.ts';
 import type { Mailer } from './mailer.ts';
@@ -24,7 +25,8 @@ export function emailJob<Order extends MailedOrder>(options: EmailJobOptions<Ord
     concurrency: 4,
     async run(doc, outboxId) {
       const ref = { type: 'order', id: orderIdOf(doc) } as const;
-      const reply = replyOf(await ask(ref, { kind: 'get' }));
+      const reply = replyOf(await ask(ref, { kind: 'request_email', outboxId }));
+      if (reply.ok && reply.kind === 'done') return;
       if (!reply.ok || reply.kind !== 'order') {
         throw new Fault('rejected', `there is no order to write about: ${reply.code}`, { retryable: false });
       }

@@ -86,7 +86,7 @@ function standIn(paymentId: string, more: Record<string, unknown> = {}) {
   const ask: AskActor = async (ref, command) => {
     assert.deepEqual(ref, { type: 'order', id });
     heard.push(command);
-    if (command.kind === 'get') return { ok: true, kind: 'order', order };
+    if (command.kind === 'request_email') return { ok: true, kind: 'order', order };
     if (command.kind === 'request_capture') return { ok: true, kind: 'capture', paymentId, amount: 1_999 };
     return { ok: true, kind: 'done' };
   };
@@ -190,6 +190,22 @@ test('a confirmation is written once: a crash before the report sends the same m
   assert.match(first, /^Date: Tue, 14 Nov 2023 22:13:20 \+0000$/m);
   assert.deepEqual(order.heard.at(-1), { kind: 'email_sent', outboxId: 'row' });
   mailer.close();
+});
+
+test('a mail whose sending is recorded is not sent again where its job runs once more', async () => {
+  const order = standIn('');
+  let sent = 0;
+  const mailer = { send: async () => void sent++, close: () => undefined };
+  const recording: AskActor = async (ref, command) => {
+    if (command.kind === 'request_email' && order.heard.some(({ kind }) => kind === 'email_sent')) {
+      return { ok: true, kind: 'done' };
+    }
+    return order.ask(ref, command);
+  };
+  const job = emailJob({ ask: recording, openContact: async () => contact, mailer });
+  await job.run(doc(order), 'row');
+  await job.run(doc(order), 'row');
+  assert.equal(sent, 1);
 });
 
 test('an erased person and a cancelled order get no mail, and the row is closed', async () => {

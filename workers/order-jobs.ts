@@ -6,7 +6,8 @@ import { Fault } from '../runtime/fault.ts';
 import type { Destination, Quote } from './quote.ts';
 
 export type OrderJobCommand =
-  | { readonly kind: 'get' }
+  /** What is to be written about; `done` where the mail is on record as sent. */
+  | { readonly kind: 'request_email'; readonly outboxId: string }
   /** May the payment be captured? From here on a cancel refunds instead of voiding. */
   | { readonly kind: 'request_capture'; readonly outboxId: string }
   | { readonly kind: 'capture_done'; readonly outboxId: string }
