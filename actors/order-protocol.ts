@@ -67,6 +67,7 @@ export interface OrderDoc {
     readonly problem?: string;
     readonly history: readonly PaymentStep[];
   };
+  /** Why, once the order has failed. */
   readonly failure: string | null;
   readonly placedAt: number;
   readonly contact: SealedContact;

@@ -363,7 +363,7 @@ export function orderDoc(state: OrderState): OrderDoc {
       ...(problem === null ? {} : { problem }),
       history,
     },
-    failure: state.failure?.code ?? null,
+    failure: state.phase === 'failed' ? (state.failure?.code ?? null) : null,
     placedAt: state.placedAt,
     contact: state.contact,
   };

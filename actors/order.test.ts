@@ -185,6 +185,9 @@ test('a cart’s hold that is gone, or of another quantity, ends in hold_expired
 test('a declined charge gives everything back, says where the cart’s hold ends, and forgets the token', () => {
   const o = new Order().held().answer('authorise', { ok: false, code: 'insufficient_funds' });
   assert.equal(o.state.paymentToken, null);
+  const undoing = o.ask({ kind: 'get' });
+  assert(undoing.ok && undoing.kind === 'order');
+  assert.deepEqual([undoing.order.state, undoing.order.failure], ['pending', null]);
   o.answer('undo OWN', DONE).answer('undo CARTS', RETURNED);
   const { result } = o.pending() as { result: { result: unknown } };
   const returned = [{ holdId: 'hold_cart', expiresAt: 99 }];
