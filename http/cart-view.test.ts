@@ -21,7 +21,11 @@ const book = {
 const ref = { type: 'cart', id: 'cart_0198c0de-0000-7000-8000-000000000001' };
 const responder = cartResponder({
   pricing: { price: async (request, options) => price(book, request, options) },
-  stock: { get: () => undefined, ensure: () => Promise.reject(new Error('the table cannot be read')) },
+  stock: {
+    get: () => undefined,
+    isFresh: () => false,
+    ensure: () => Promise.reject(new Error('the table cannot be read')),
+  },
 });
 
 function state(): CartState {

@@ -149,7 +149,7 @@ async function wire(
     responders: { cart: cartResponder({ pricing, stock }), order: orderResponder(), sku: skuResponder() },
     handlers: {
       ...(paymentHandlers(provider) as unknown as Record<string, EffectHandler>),
-      'order.price': (input) => pricing.price(input as PriceRequest, { final: true }),
+      'order.price': async (input) => pricing.price(input as PriceRequest, { final: true }),
     },
     report: (event, detail) => log.warn(detail, event),
   });

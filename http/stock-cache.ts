@@ -80,6 +80,12 @@ export class StockCache {
     return this.#kept(sku)?.entry;
   }
 
+  /** Whether the copy is at most `maxAgeMs` old: `ensure` would resolve at once. */
+  isFresh(sku: string): boolean {
+    const kept = this.#kept(sku);
+    return kept !== undefined && kept.checkedAt >= this.#clock.monotonic() - this.#maxAgeMs;
+  }
+
   /** Takes a committed row of the read side; rows of other tables are ignored. */
   apply(row: ProjectionRow): void {
     if (row.table !== 'stock') return;
@@ -92,12 +98,8 @@ export class StockCache {
    * nothing available. Callers of the same moment share a load. Rejects where the table cannot be read.
    */
   async ensure(skus: Iterable<string>): Promise<void> {
-    const oldest = this.#clock.monotonic() - this.#maxAgeMs;
     const needed: string[] = [];
-    for (const sku of skus) {
-      const kept = this.#kept(sku);
-      if (kept === undefined || kept.checkedAt < oldest) needed.push(sku);
-    }
+    for (const sku of skus) if (!this.isFresh(sku)) needed.push(sku);
     if (needed.length > 0) await this.reload(needed);
   }
 

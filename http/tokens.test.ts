@@ -15,6 +15,16 @@ test('a token opens its own cart and no other', () => {
     assert.ok(!tokens.opens(wrong, CART), String(wrong));
 });
 
+test('a cart that was opened before opens with its token only, and guesses are not remembered', () => {
+  const tokens = new CartTokens([NEW]);
+  const token = tokens.issue(CART);
+  const guess = `${token.slice(0, -1)}${token.endsWith('A') ? 'B' : 'A'}`;
+  for (let again = 0; again < 3; again++) {
+    assert.ok(!tokens.opens(guess, CART));
+    assert.ok(tokens.opens(token, CART));
+  }
+});
+
 test('through a rotation every token that was issued keeps opening, until its secret leaves the list', () => {
   const before = new CartTokens([OLD]);
   const first = new CartTokens([OLD, NEW]);

@@ -74,26 +74,57 @@ test('a quote of the pool is the quote of the calling thread, byte for byte', as
     { ...cart('A'), shippingMethod: 'pigeon' },
   ];
   for (const final of [false, true]) {
-    const quotes = await Promise.all(asked.map((request) => priced.price(request, { final })));
+    const quotes = await Promise.all(asked.map((request) => priced.priceOnThreads(request, { final })));
     assert.equal(JSON.stringify(quotes), JSON.stringify(asked.map((request) => price(book, request, { final }))));
     assert.equal(JSON.stringify(priced.priceInline(cart('A'), { final })), JSON.stringify(quotes[0]));
   }
 });
 
+test('a small cart is priced on the calling thread, a large one on another, and both by the same arithmetic', async () => {
+  const book = bookOf(1, 100);
+  const priced = pool(book, { inlineCostMax: 6 });
+  const small = { ...cart('A'), coupons: ['TEN', 'nope'] };
+  const large = { ...cart('A'), coupons: ['TEN', 'nope', 'never'] };
+  assert.deepEqual(priced.price(small), price(book, small));
+  const quote = priced.price(large);
+  assert.ok(quote instanceof Promise);
+  assert.deepEqual(await quote, price(book, large));
+  assert.deepEqual([priced.stats.inlineCarts, priced.stats.carts], [1, 1]);
+});
+
+test('what a crowd of small carts asks for in one turn beyond the budget of the calling thread goes to the threads', async () => {
+  const priced = pool(bookOf(1, 100), { inlineCostPerTurn: 50 });
+  const asked = Array.from({ length: 30 }, () => priced.price(cart('A')));
+  await Promise.all(asked);
+  assert.deepEqual([priced.stats.inlineCarts, priced.stats.carts, priced.stats.batches], [10, 20, 1]);
+  await new Promise((resolve) => setImmediate(resolve));
+  assert.ok(!(priced.price(cart('A')) instanceof Promise));
+});
+
+test('on the calling thread a price is refused as on the others', async () => {
+  const priced = new PricingPool({ threads: 1 });
+  pools.push(priced);
+  assert.throws(() => priced.price(cart('A')), { code: 'pricing_unavailable' });
+  priced.setBook(bookOf(1, 100));
+  assert.throws(() => priced.price(cart('A', 5_000)), { code: 'internal', retryable: false });
+  await priced.close();
+  assert.throws(() => priced.price(cart('A')), { code: 'draining' });
+});
+
 test('carts asked for in one turn travel in one batch', async () => {
   const priced = pool(bookOf(1, 100));
-  await Promise.all(Array.from({ length: 100 }, (_, i) => priced.price(cart('A', i + 1))));
+  await Promise.all(Array.from({ length: 100 }, (_, i) => priced.priceOnThreads(cart('A', i + 1))));
   assert.equal(priced.stats.batches, 1);
   assert.equal(priced.stats.carts, 100);
 });
 
 test('while all threads are at work carts gather, and no batch passes its limit', async () => {
   const priced = pool(bookOf(1, 100), { threads: 1, maxBatch: 50 });
-  const first = priced.price(cart('A'));
+  const first = priced.priceOnThreads(cart('A'));
   await new Promise((resolve) => setImmediate(resolve));
   assert.equal(priced.stats.batchesInFlight, 1);
   const rest: Promise<unknown>[] = [];
-  for (let i = 0; i < 120; i++) rest.push(priced.price(cart('A')));
+  for (let i = 0; i < 120; i++) rest.push(priced.priceOnThreads(cart('A')));
   await Promise.all([first, ...rest]);
   assert.equal(priced.stats.batches, 1 + 3);
 });
@@ -106,7 +137,7 @@ test('a cart asked for after a new book was set is priced by it, and every quote
     const floor = version;
     for (let i = 0; i < 5; i++) {
       asked.push(
-        priced.price(cart('A')).then((quote) => {
+        priced.priceOnThreads(cart('A')).then((quote) => {
           assert.ok(quote.bookVersion >= floor);
           for (const line of quote.lines) assert.equal(line.unitPrice, quote.bookVersion);
         }),
@@ -119,7 +150,7 @@ test('a cart asked for after a new book was set is priced by it, and every quote
 
 test('a crashed thread loses no cart', async () => {
   const priced = pool(bookOf(1, 100), faulty);
-  const asked = Array.from({ length: 40 }, (_, i) => priced.price(cart(i === 20 ? 'CRASH' : 'A')));
+  const asked = Array.from({ length: 40 }, (_, i) => priced.priceOnThreads(cart(i === 20 ? 'CRASH' : 'A')));
   const quotes = await Promise.all(asked);
   assert.equal(quotes.length, 40);
   assert.equal(priced.stats.retriedCarts, 40);
@@ -128,36 +159,42 @@ test('a crashed thread loses no cart', async () => {
 
 test('a hung thread is ended and loses no cart', async () => {
   const priced = pool(bookOf(1, 100), { ...faulty, taskTimeoutMs: 500 });
-  const quotes = await Promise.all(Array.from({ length: 20 }, (_, i) => priced.price(cart(i === 5 ? 'HANG' : 'A'))));
+  const quotes = await Promise.all(
+    Array.from({ length: 20 }, (_, i) => priced.priceOnThreads(cart(i === 5 ? 'HANG' : 'A'))),
+  );
   assert.equal(quotes.length, 20);
 });
 
 test('a cart that ends every thread fails with pricing_unavailable and takes at most its small batch down with it', async () => {
   const priced = pool(bookOf(1, 100), faulty);
-  const asked = Array.from({ length: 64 }, (_, i) => priced.price(cart(i === 0 ? 'CRASH-ALWAYS' : 'A')));
+  const asked = Array.from({ length: 64 }, (_, i) => priced.priceOnThreads(cart(i === 0 ? 'CRASH-ALWAYS' : 'A')));
   const results = await Promise.allSettled(asked);
   const failed = results.filter((result) => result.status === 'rejected');
   assert.equal(failed.length, 16);
   assert.ok(failed.every(({ reason }) => reason.code === 'pricing_unavailable' && reason.retryable));
-  assert.equal((await priced.price(cart('A'))).bookVersion, 1);
+  assert.equal((await priced.priceOnThreads(cart('A'))).bookVersion, 1);
 });
 
 test('threads that fail again and again are replaced, and pricing goes on', async () => {
   const priced = pool(bookOf(1, 100), { ...faulty, threads: 1 });
-  for (let i = 0; i < 3; i++) await assert.rejects(priced.price(cart('CRASH-ALWAYS')), { code: 'pricing_unavailable' });
-  assert.equal((await priced.price(cart('A'))).bookVersion, 1);
+  for (let i = 0; i < 3; i++)
+    await assert.rejects(priced.priceOnThreads(cart('CRASH-ALWAYS')), { code: 'pricing_unavailable' });
+  assert.equal((await priced.priceOnThreads(cart('A'))).bookVersion, 1);
 });
 
 test('a cart past the limits of pricing fails alone', async () => {
   const priced = pool(bookOf(1, 100));
-  const [bad, good] = await Promise.allSettled([priced.price(cart('A', 5_000)), priced.price(cart('A'))]);
+  const [bad, good] = await Promise.allSettled([
+    priced.priceOnThreads(cart('A', 5_000)),
+    priced.priceOnThreads(cart('A')),
+  ]);
   assert.equal(bad.status === 'rejected' && bad.reason.code, 'internal');
   assert.equal(good.status, 'fulfilled');
 });
 
 test('a full queue refuses with overloaded and a hint, and serves what it took', async () => {
   const priced = pool(bookOf(1, 100), { maxQueue: 10 });
-  const results = await Promise.allSettled(Array.from({ length: 15 }, () => priced.price(cart('A'))));
+  const results = await Promise.allSettled(Array.from({ length: 15 }, () => priced.priceOnThreads(cart('A'))));
   const refused = results.filter((result) => result.status === 'rejected');
   assert.equal(refused.length, 5);
   assert.ok(refused.every(({ reason }) => reason.code === 'overloaded' && reason.retryAfterMs > 0));
@@ -167,16 +204,16 @@ test('a full queue refuses with overloaded and a hint, and serves what it took',
 test('without a book there is no price', async () => {
   const priced = new PricingPool({ threads: 1 });
   pools.push(priced);
-  await assert.rejects(priced.price(cart('A')), { code: 'pricing_unavailable' });
+  await assert.rejects(priced.priceOnThreads(cart('A')), { code: 'pricing_unavailable' });
   assert.throws(() => priced.priceInline(cart('A')), { code: 'pricing_unavailable' });
 });
 
 test('close answers what was accepted and refuses what comes after', async () => {
   const priced = new PricingPool({ threads: 1, maxBatch: 2 });
   priced.setBook(bookOf(1, 100));
-  const accepted = Array.from({ length: 9 }, () => priced.price(cart('A')));
+  const accepted = Array.from({ length: 9 }, () => priced.priceOnThreads(cart('A')));
   const closed = priced.close();
-  await assert.rejects(priced.price(cart('A')), { code: 'draining' });
+  await assert.rejects(priced.priceOnThreads(cart('A')), { code: 'draining' });
   assert.equal((await Promise.all(accepted)).length, 9);
   await closed;
   await priced.close();
