@@ -25,7 +25,6 @@ export const PROBLEMS = {
   upgrade_required: { status: 426, title: 'This path speaks WebSocket only.' },
   // who asks
   unauthenticated: { status: 401, title: 'A valid credential is needed.' },
-  challenge_required: { status: 401, title: 'The puzzle has to be solved first.' },
   forbidden: { status: 403, title: 'This credential may not do that.' },
   // what is not there
   not_found: { status: 404, title: 'There is no such thing, or this credential may not see it.' },
@@ -38,7 +37,6 @@ export const PROBLEMS = {
   coupon_limit: { status: 409, title: 'The cart takes no more coupons.' },
   shipping_unavailable: { status: 409, title: 'The shipping method does not serve this cart.' },
   price_unavailable: { status: 409, title: 'There is no price in the currency of the cart.' },
-  currency_mismatch: { status: 409, title: 'The currencies do not match.' },
   limit_reached: { status: 409, title: 'The quantity is over the limit.' },
   hold_cooldown: { status: 409, title: 'This sku cannot be held again yet.' },
   hold_expired: { status: 409, title: 'A hold has expired.' },
@@ -59,7 +57,6 @@ export const PROBLEMS = {
   // operators
   stock_negative: { status: 409, title: 'The stock would become negative.' },
   stock_limit: { status: 409, title: 'The stock would pass its limit.' },
-  sku_in_use: { status: 409, title: 'The sku is still in use.' },
   job_not_failed: { status: 409, title: 'Only a job that has failed can be run again.' },
   // idempotency
   idempotency_key_reused: { status: 422, title: 'The Idempotency-Key was used with another request.' },
