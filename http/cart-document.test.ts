@@ -171,6 +171,7 @@ test('a rate is written as the exact decimal of its parts per million', () => {
 
 test('a time is written in UTC with milliseconds', () => {
   assert.equal(timestamp(1_767_225_600_007), '2026-01-01T00:00:00.007Z');
+  fc.assert(fc.property(time, (ms) => assert.equal(timestamp(ms), new Date(ms).toISOString())));
 });
 
 function openState(now: number) {

@@ -2,6 +2,9 @@
  * Time as the runtime sees it. `now` follows the database's clock (set at renewals, moved on by monotonic time, never
  * backwards); `monotonic` is for deadlines and durations. Nothing in `runtime/` or `actors/` reads any other clock.
  */
+// The module's own, not the global of that name: that one is a getter, which took longer than reading the clock.
+import { performance } from 'node:perf_hooks';
+
 export interface Clock {
   /** Milliseconds since the epoch, whole, by the database's clock as estimated here. Never decreases. */
   now(): number;
