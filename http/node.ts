@@ -60,8 +60,12 @@ export interface RunningNode {
   stop(): Promise<void>;
 }
 
-/** One in flight for each; more lanes mean smaller batches, and two keep PostgreSQL and this process busy in turn. */
-const LANES = 2;
+/**
+ * Lanes of the journal, one batch in flight for each. Two halve the batches: measured on 2 cores under adds to carts, a row then cost
+ * PostgreSQL 71 µs of processor time instead of 45 (64 connections), the node 107 instead of 79, and the rate was 19 % lower. One lane writes more rows a second than one
+ * event loop decides.
+ */
+const LANES = 1;
 const CHECKOUT_WAIT_MS = 5_000;
 const DRAIN_MS = 10_000;
 
