@@ -1,40 +1,18 @@
-/**
- * A database of one's own on a PostgreSQL server that runs already, made for one test or bench run and dropped after it.
- */
+/** A database for one bench run, whose backends can be found: the clocks of their processes are part of what is measured. */
 import { execFileSync } from 'node:child_process';
-import { randomBytes } from 'node:crypto';
-import pg from 'pg';
+import { scratchDatabase as makeScratch, type ScratchDatabase as Scratch } from '../schema/scratch-database.ts';
 
-export const DEFAULT_SERVER = 'postgres://root@127.0.0.1:5432/postgres';
+export { DEFAULT_SERVER } from '../schema/scratch-database.ts';
 
-export interface ScratchDatabase {
-  readonly url: string;
+export interface ScratchDatabase extends Scratch {
   /** Process ids of the server's backends for this database, where it runs on this machine. */
   backends(): number[];
-  drop(): Promise<void>;
 }
 
 /** @param server URL of the server and of a database to connect to while making the new one. */
-export async function scratchDatabase(server = DEFAULT_SERVER, prefix = 'stampede_scratch'): Promise<ScratchDatabase> {
-  const name = `${prefix}_${randomBytes(6).toString('hex')}`;
-  await statement(server, `CREATE DATABASE ${name}`);
-  const url = new URL(server);
-  url.pathname = `/${name}`;
-  return {
-    url: url.toString(),
-    backends: () => processesTitled(name),
-    drop: () => statement(server, `DROP DATABASE IF EXISTS ${name} WITH (FORCE)`),
-  };
-}
-
-async function statement(server: string, sql: string): Promise<void> {
-  const client = new pg.Client({ connectionString: server });
-  await client.connect();
-  try {
-    await client.query(sql);
-  } finally {
-    await client.end();
-  }
+export async function scratchDatabase(server?: string, prefix?: string): Promise<ScratchDatabase> {
+  const scratch = await makeScratch(server, prefix);
+  return { ...scratch, backends: () => processesTitled(scratch.name) };
 }
 
 /** PostgreSQL puts a backend's database into its process title. */

@@ -5,18 +5,18 @@ import { createServer, type RequestListener } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { after, before, test } from 'node:test';
 import { Fault } from '../runtime/fault.ts';
+import { createTestDatabase, eventually, type TestDatabase } from '../schema/test-database.ts';
 import { paymentHandlers } from './effects.ts';
 import type { PaymentProvider } from './provider.ts';
 import { sandboxProvider } from './sandbox-client.ts';
 import { type Sandbox, startSandbox } from './sandbox-server.ts';
-import { eventually, makeTestDatabase, type TestDatabase } from './test-database.ts';
 
 let database: TestDatabase;
 let sandbox: Sandbox;
 let provider: PaymentProvider;
 
 before(async () => {
-  database = await makeTestDatabase();
+  database = await createTestDatabase();
   sandbox = await startSandbox({ databaseUrl: database.url, port: 0 });
   provider = sandboxProvider({ url: `${sandbox.url}/` });
 });

@@ -6,9 +6,9 @@ import { once } from 'node:events';
 import { connect } from 'node:net';
 import { after, before, test } from 'node:test';
 import pg from 'pg';
+import { createTestDatabase, eventually, type TestDatabase } from '../schema/test-database.ts';
 import { SANDBOX_ROLE } from './sandbox-ledger.ts';
 import { type Sandbox, startSandbox } from './sandbox-server.ts';
-import { eventually, makeTestDatabase, type TestDatabase } from './test-database.ts';
 
 interface Reply {
   status: number;
@@ -22,7 +22,7 @@ let database: TestDatabase;
 let sandbox: Sandbox;
 
 before(async () => {
-  database = await makeTestDatabase();
+  database = await createTestDatabase();
   sandbox = await startSandbox({ databaseUrl: database.url, port: 0 });
 });
 after(async () => {
@@ -252,7 +252,14 @@ test("the sandbox's role can read nothing of the shop, not even through the prov
     'SELECT DISTINCT usename FROM pg_stat_activity WHERE datname = current_database() AND application_name = $1',
     [SANDBOX_ROLE],
   );
-  assert.deepEqual(users, [{ usename: SANDBOX_ROLE }]);
+  // Logged in as the role where the server asks it for no password; else as the user of the address, with the role set.
+  const { host, port, database: name, user } = new pg.Client({ connectionString: database.url });
+  const direct = new pg.Client({ host, port, database: name, user: SANDBOX_ROLE });
+  const welcome = await direct.connect().then(
+    () => direct.end().then(() => true),
+    () => false,
+  );
+  assert.deepEqual(users, [{ usename: welcome ? SANDBOX_ROLE : user }]);
   const [rights] = await database.query(
     `SELECT has_schema_privilege($1, 'stampede', 'USAGE') AS usage, has_table_privilege($1, 'stampede.journal', 'SELECT') AS read,
             rolsuper, rolcreaterole, rolcreatedb FROM pg_roles WHERE rolname = $1`,

@@ -15,7 +15,8 @@ after(async () => {
 describe('a connection', () => {
   it('has our settings, whatever the address says of them, and keeps what else it says', async () => {
     const options = encodeURIComponent('-c synchronous_commit=off -c work_mem=7MB');
-    const url = `${database.url}?options=${options}&application_name=other&statement_timeout=1`;
+    const separator = database.url.includes('?') ? '&' : '?';
+    const url = `${database.url}${separator}options=${options}&application_name=other&statement_timeout=1`;
     const one = openDatabase({ url, statementTimeoutMs: 2345, applicationName: 'a b+c' });
     const { rows } = await sql<Record<string, string>>`
       SELECT current_setting('synchronous_commit') AS commit, current_setting('work_mem') AS memory,

@@ -18,20 +18,21 @@ import { migratedTestDatabase, type TestDatabase, until } from './test-database.
 /** Passes bytes both ways; can keep back what clients send, and cut clients off while the server goes on. */
 class Wire {
   readonly #server = net.createServer((client) => this.#accept(client));
-  readonly #target: URL;
+  readonly #target: string;
   #pairs: { client: net.Socket; server: net.Socket; held: Buffer[] }[] = [];
   readonly #servers = new Set<net.Socket>();
   #holding = false;
 
   constructor(target: string) {
-    this.#target = new URL(target);
+    this.#target = target;
   }
 
   async listen(): Promise<string> {
     await new Promise<void>((resolve) => this.#server.listen(0, '127.0.0.1', resolve));
-    const url = new URL(this.#target);
-    url.host = `127.0.0.1:${(this.#server.address() as net.AddressInfo).port}`;
-    return url.href;
+    const { user, password = '', database = '' } = new pg.Client({ connectionString: this.#target });
+    const credentials = [user, password].map((part) => encodeURIComponent(part ?? '')).join(':');
+    const { port } = this.#server.address() as net.AddressInfo;
+    return `postgres://${credentials}@127.0.0.1:${port}/${database}`;
   }
 
   /** From now on nothing that a connected client sends reaches the server. Clients that come later are not concerned. */
@@ -67,7 +68,9 @@ class Wire {
   }
 
   #accept(client: net.Socket): void {
-    const server = net.connect(Number(this.#target.port) || 5432, this.#target.hostname);
+    // A client that never connects reads the address as the driver does, unix sockets and all.
+    const { host, port } = new pg.Client({ connectionString: this.#target });
+    const server = host.startsWith('/') ? net.connect(`${host}/.s.PGSQL.${port}`) : net.connect(port, host);
     this.#servers.add(server);
     const pair = { client, server, held: [] as Buffer[] };
     this.#pairs.push(pair);

@@ -1,31 +1,29 @@
 /**
- * A database of its own for a test, on the server that `TEST_DATABASE_URL` names, dropped at the end with whoever is
- * still connected to it.
+ * For tests only: a database of their own on the server that `TEST_DATABASE_URL` names, dropped at the end, and a way to wait
+ * for what happens elsewhere.
  */
-import { randomBytes } from 'node:crypto';
-import pg from 'pg';
+import type pg from 'pg';
 import { type Database, type DatabaseOptions, openDatabase } from './database.ts';
 import { migrate } from './migrate.ts';
+import { type ScratchDatabase, scratchDatabase } from './scratch-database.ts';
 
-const SERVER_URL = process.env.TEST_DATABASE_URL ?? 'postgres://root@127.0.0.1:5432/postgres';
-
-export interface TestDatabase extends Database {
-  readonly url: string;
-  drop(): Promise<void>;
+export interface TestDatabase extends Database, ScratchDatabase {
+  query<Row extends pg.QueryResultRow>(sql: string, values?: readonly unknown[]): Promise<Row[]>;
 }
 
 /** Empty, without even the schema. */
 export async function createTestDatabase(options: Partial<DatabaseOptions> = {}): Promise<TestDatabase> {
-  const name = `stampede_test_${randomBytes(6).toString('hex')}`;
-  await maintenance(`CREATE DATABASE ${name}`);
-  const url = SERVER_URL.replace(/(\/)[^/?]*(\?|$)/, `$1${name}$2`);
-  const database = openDatabase({ url, poolSize: 8, ...options });
+  const scratch = await scratchDatabase(process.env.TEST_DATABASE_URL, 'stampede_test');
+  const database = openDatabase({ url: scratch.url, poolSize: 8, ...options });
   return {
+    ...scratch,
     ...database,
-    url,
+    async query<Row extends pg.QueryResultRow>(sql: string, values: readonly unknown[] = []) {
+      return (await database.pool.query<Row>(sql, [...values])).rows;
+    },
     drop: async () => {
       await database.close();
-      await maintenance(`DROP DATABASE IF EXISTS ${name} WITH (FORCE)`);
+      await scratch.drop();
     },
   };
 }
@@ -39,19 +37,20 @@ export async function migratedTestDatabase(options: Partial<DatabaseOptions> = {
 
 /** Polls until `condition` holds; fails after ten seconds. */
 export async function until(condition: () => Promise<boolean> | boolean, what: string): Promise<void> {
-  const deadline = performance.now() + 10_000;
-  while (!(await condition())) {
-    if (performance.now() > deadline) throw new Error(`not in time: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 5));
-  }
+  await eventually(condition, 10_000, what);
 }
 
-async function maintenance(statement: string): Promise<void> {
-  const client = new pg.Client({ connectionString: SERVER_URL });
-  await client.connect();
-  try {
-    await client.query(statement);
-  } finally {
-    await client.end();
+/** Polls until there is a value that is neither false nor undefined, and returns it; rejects after `deadlineMs`. */
+export async function eventually<T>(
+  look: () => Promise<T | false | undefined> | T | false | undefined,
+  deadlineMs = 10_000,
+  what = 'what was waited for',
+): Promise<T> {
+  const end = performance.now() + deadlineMs;
+  for (;;) {
+    const value = await look();
+    if (value !== false && value !== undefined) return value;
+    if (performance.now() > end) throw new Error(`not in time: ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 5));
   }
 }

@@ -11,8 +11,8 @@ import fc from 'fast-check';
 import type { PaymentProvider } from '../payments/provider.ts';
 import { sandboxProvider } from '../payments/sandbox-client.ts';
 import { type Sandbox, startSandbox } from '../payments/sandbox-server.ts';
-import { makeTestDatabase, type TestDatabase } from '../payments/test-database.ts';
 import { Fault } from '../runtime/fault.ts';
+import { createTestDatabase, type TestDatabase } from '../schema/test-database.ts';
 import { captureJob } from './capture-job.ts';
 import { answerCleanupJob, cartCleanupJob } from './cart-cleanup-job.ts';
 import { emailJob } from './email-job.ts';
@@ -26,7 +26,7 @@ let sandbox: Sandbox;
 let provider: PaymentProvider;
 let directory: string;
 before(async () => {
-  database = await makeTestDatabase();
+  database = await createTestDatabase();
   sandbox = await startSandbox({ databaseUrl: database.url, port: 0 });
   provider = sandboxProvider({ url: sandbox.url });
   directory = await mkdtemp(join(tmpdir(), 'stampede-mail-'));
