@@ -7,7 +7,7 @@
  * and after a crash at any point either everything of a call is there or nothing. An effect and a decline are recorded
  * with their answer; a refusal without effect (404, 409) leaves the key free and is decided anew.
  */
-import { createHash, randomUUID } from 'node:crypto';
+import { createHash, createHmac, pbkdf2Sync, randomBytes, randomUUID } from 'node:crypto';
 import pg from 'pg';
 import type { PaymentState } from './provider.ts';
 import type { Card } from './sandbox-tokens.ts';
@@ -298,6 +298,7 @@ async function prepareRole(adminUrl: string): Promise<void> {
       `SELECT 1 FROM pg_namespace WHERE nspname = '${SANDBOX_SCHEMA}'`,
       `CREATE SCHEMA ${SANDBOX_SCHEMA} AUTHORIZATION ${SANDBOX_ROLE}`,
     );
+    await givePassword(admin);
   } finally {
     await admin.end();
   }
@@ -315,13 +316,49 @@ async function makeOnce(admin: pg.Client, exists: string, make: string): Promise
 }
 
 /**
- * Connections of the sandbox's own: as its role where the server lets it in without a password (embedded, trust), else
+ * Where `adminUrl`'s user is a superuser with a password (embedded), the role gets a password too, derived from that one: a
+ * session of the superuser with the role set could put it off again. Never in place of another one: roles belong to the whole
+ * server, and another sandbox on it may have made this one.
+ */
+async function givePassword(admin: pg.Client): Promise<void> {
+  const password = rolePassword(admin);
+  if (password === undefined) return;
+  const { rows } = await admin.query<{ super: boolean }>(
+    'SELECT rolsuper AS super FROM pg_roles WHERE rolname = current_user',
+  );
+  if (!one(rows).super) return;
+  const bare = await admin.query('SELECT 1 FROM pg_authid WHERE rolname = $1 AND rolpassword IS NULL', [SANDBOX_ROLE]);
+  if (bare.rowCount === 0) return;
+  // A verifier, not the password: statements may be logged. Where another sandbox is quicker this one's may fail; whether
+  // the role can log in is found out by doing so.
+  await admin.query(`ALTER ROLE ${SANDBOX_ROLE} PASSWORD '${scramVerifier(password)}'`).catch(() => undefined);
+}
+
+function rolePassword(admin: pg.Client): string | undefined {
+  const { password } = admin;
+  if (typeof password !== 'string' || password === '') return undefined;
+  return createHmac('sha256', password).update(SANDBOX_ROLE).digest('base64url');
+}
+
+/** As PostgreSQL stores it (RFC 5803). */
+function scramVerifier(password: string): string {
+  const iterations = 4_096;
+  const salt = randomBytes(16);
+  const salted = pbkdf2Sync(password, salt, iterations, 32, 'sha256');
+  const hmac = (text: string) => createHmac('sha256', salted).update(text).digest();
+  const stored = createHash('sha256').update(hmac('Client Key')).digest('base64');
+  return `SCRAM-SHA-256$${iterations}:${salt.toString('base64')}$${stored}:${hmac('Server Key').toString('base64')}`;
+}
+
+/**
+ * Connections of the sandbox's own: as its role where the server lets it in (embedded by `givePassword`, or trust), else
  * through `adminUrl`'s user with the role set for the whole session.
  */
 async function openPool(adminUrl: string): Promise<pg.Pool> {
   // A client that never connects: it reads the address as the driver does, unix sockets and all.
-  const { host, port, database, ssl } = new pg.Client({ connectionString: adminUrl });
-  const direct = poolOn({ host, port, ssl, database, user: SANDBOX_ROLE });
+  const admin = new pg.Client({ connectionString: adminUrl });
+  const { host, port, database, ssl } = admin;
+  const direct = poolOn({ host, port, ssl, database, user: SANDBOX_ROLE, password: rolePassword(admin) });
   try {
     await direct.query('SELECT 1');
     return direct;
