@@ -17,6 +17,9 @@ const { version, description } = JSON.parse(readFileSync(packageFile, 'utf8')) a
   description: string;
 };
 
+/** Within this time a second signal to stop is the same one come by another way. */
+const SAME_SIGNAL_MS = 1_000;
+
 const program = new Command('stampede').description(description).version(version);
 
 program
@@ -30,10 +33,14 @@ program
     );
     const node = await startNode(config, { log, version, onFatal: (reason) => fail(reason) });
     process.stdout.write(`stampede ${version} serves ${node.url}\n${node.notes.map((note) => `  ${note}\n`).join('')}`);
-    let stopping = false;
+    let stoppingSince: number | null = null;
     const stop = (signal: NodeJS.Signals) => {
-      if (stopping) process.exit(1);
-      stopping = true;
+      if (stoppingSince !== null) {
+        // Ctrl-C under npm comes twice: from the terminal, and passed on by npm. Only a later one is impatience.
+        if (performance.now() - stoppingSince > SAME_SIGNAL_MS) process.exit(1);
+        return;
+      }
+      stoppingSince = performance.now();
       log.info({ signal }, 'draining');
       node.stop().then(
         () => process.exit(0),
@@ -66,12 +73,14 @@ program
     const databaseUrl = options.database ?? process.env.SANDBOX_DATABASE_URL ?? process.env.DATABASE_URL;
     if (!databaseUrl) throw new ConfigError('DATABASE_URL', 'is required (or --database)');
     const sandbox = await startSandbox({ databaseUrl, port: options.port, host: options.host });
-    // Started by a node, it is told its port over the channel and ends with its parent, however that ends.
+    const parent = process.send !== undefined;
+    // Started by a node, it tells its port over the channel and ends with its parent, however that ends. A signal to the whole
+    // group (Ctrl-C) is the parent's to hear: while that drains, its checkouts still need us.
     process.send?.({ url: sandbox.url });
     process.once('disconnect', () => process.exit(0));
-    if (!process.send) process.stdout.write(`sandbox payment provider at ${sandbox.url}\n`);
+    if (!parent) process.stdout.write(`sandbox payment provider at ${sandbox.url}\n`);
     for (const signal of ['SIGTERM', 'SIGINT'] as const)
-      process.once(signal, () => void sandbox.close().finally(() => process.exit(0)));
+      process.on(signal, () => void (parent || sandbox.close().finally(() => process.exit(0))));
   });
 
 function count(text: string): number {

@@ -60,7 +60,7 @@ export async function startSandboxProcess(
     url,
     stop() {
       stopped = true;
-      child.kill('SIGTERM');
+      if (child.connected) child.disconnect();
     },
   };
 }
