@@ -28,7 +28,7 @@ export async function seedDatabase(
 ): Promise<{ products: number }> {
   const database = openDatabase({ url });
   try {
-    await migrate(database.db);
+    await migrate(database);
     if (!(await isCatalogueEmpty(database.db))) throw new Error('the catalogue is not empty: nothing was changed');
     const clock = new SystemClock();
     const lanes = 2;

@@ -38,7 +38,7 @@ export async function openStorage(config: Config, log: EmbeddedLog): Promise<Sto
   };
   try {
     await checkDurability(database.db);
-    await migrate(database.db);
+    await migrate(database);
     const secrets = await secretsOf(config, embedded === null ? null : dataDir);
     return { url, database, secrets, dataDir, embedded, close };
   } catch (error) {

@@ -3,12 +3,13 @@
  * connections of their own made from the same settings (`connectionConfig`).
  *
  * Promises: a restart of PostgreSQL never ends the process (each client has an error listener); nobody waits for ever
- * (connecting, waiting for a free connection and every statement are bounded); what a statement acknowledged is on
- * disk (`synchronous_commit=on` whatever the server's default, and `checkDurability` at start).
+ * (connecting, waiting for a free connection and every statement are bounded, the last also where the server falls silent:
+ * `watchSilence`); what a statement acknowledged is on disk (`synchronous_commit=on` whatever the server's default, and `checkDurability` at start).
  *
  * A trap that stays: a query on the pool from inside a transaction takes a second connection; with a full pool both
  * wait, until the connection time-out fails one. Inside a transaction use only its own handle.
  */
+import type { Socket } from 'node:net';
 import { Kysely, PostgresDialect, sql } from 'kysely';
 import pg from 'pg';
 import type { Tables } from './tables.ts';
@@ -23,7 +24,7 @@ export interface DatabaseOptions {
   readonly url: string;
   /** Connections at most. Default 10. */
   readonly poolSize?: number;
-  /** A statement that takes longer is cancelled by the server. Default 10,000. */
+  /** A statement that takes longer is cancelled by the server; 0: never. Default 10,000. */
   readonly statementTimeoutMs?: number;
   /** Bounds connecting, and waiting for a free connection. Default 5,000. */
   readonly connectionTimeoutMs?: number;
@@ -54,7 +55,10 @@ export function openDatabase(options: DatabaseOptions): Database {
   const pool = new pg.Pool({ ...connectionConfig(all), max: all.poolSize, idleTimeoutMillis: 30_000 });
   const lost = (error: Error): void => all.log('database_connection_lost', { error: error.message });
   // The pool listens to idle clients only; a client that is lent out and dies would be an unhandled 'error'.
-  pool.on('connect', (client) => client.on('error', lost));
+  pool.on('connect', (client) => {
+    client.on('error', lost);
+    watchSilence(client, all.statementTimeoutMs);
+  });
   pool.on('error', lost);
   const db = new Kysely<Tables>({ dialect: new PostgresDialect({ pool }) });
   let closing: Promise<void> | null = null;
@@ -107,6 +111,29 @@ export function connectionConfig(options: ConnectionSettings): pg.ClientConfig {
     keepAliveInitialDelayMillis: 10_000,
     types: { getTypeParser: typeParser as pg.CustomTypesConfig['getTypeParser'] },
   };
+}
+
+/** How much longer than the server's own limit its word is waited for. */
+const ANSWER_GRACE_MS = 2_000;
+
+/**
+ * Gives a connection up, with an error for its statement, where the server should have cancelled that long ago. A server
+ * that is stopped, or behind a cable that is cut, says nothing at all, and TCP would go on asking for a quarter of an hour.
+ * @param client a connected one.
+ */
+export function watchSilence(client: pg.ClientBase, statementTimeoutMs: number): void {
+  if (statementTimeoutMs === 0) return;
+  const socket = socketOf(client);
+  socket.setTimeout(statementTimeoutMs + ANSWER_GRACE_MS, () => {
+    // Silence between statements is none of the server's doing.
+    const { readyForQuery } = client as unknown as { readyForQuery: boolean };
+    if (!readyForQuery) socket.destroy(new Error('no answer in time'));
+  });
+}
+
+/** Its `destroy` ends a connection at once; the driver's own `end` waits for the server's word, which may be what is missing. */
+export function socketOf(client: pg.ClientBase): Socket {
+  return (client as unknown as { connection: { stream: Socket } }).connection.stream;
 }
 
 /** Fails where the server may lose what it acknowledged. */

@@ -27,17 +27,23 @@ class Wire {
     this.#target = target;
   }
 
+  /** Its address, for a client of the target. */
   async listen(): Promise<string> {
-    await new Promise<void>((resolve) => this.#server.listen(0, '127.0.0.1', resolve));
+    if (!this.#server.listening) await new Promise<void>((resolve) => this.#server.listen(0, '127.0.0.1', resolve));
     const { user, password = '', database = '' } = new pg.Client({ connectionString: this.#target });
     const credentials = [user, password].map((part) => encodeURIComponent(part ?? '')).join(':');
     const { port } = this.#server.address() as net.AddressInfo;
     return `postgres://${credentials}@127.0.0.1:${port}/${database}`;
   }
 
-  /** From now on nothing that a connected client sends reaches the server. Clients that come later are not concerned. */
+  /** From now on nothing that a client sends reaches the server. */
   hold(): void {
     this.#holding = true;
+  }
+
+  /** Passes on what is sent from now on; what was held back is lost. */
+  pass(): void {
+    this.#holding = false;
   }
 
   get heldBytes(): number {
@@ -278,6 +284,44 @@ describe('an append that the server cannot take', () => {
     await small.close();
     assert.equal(await lastSeq(journal, 'a'), 0);
     await journal.append(large);
+  });
+});
+
+describe('a server that never answers', () => {
+  it('fails a read in bounded time, and the next one goes over another connection', async () => {
+    const hasty = openDatabase({ url: await proxy.listen(), statementTimeoutMs: 100, poolSize: 1 });
+    const brief = new PgJournal({ database: hasty, incarnation: member.incarnation, lanes: 1 });
+    await journal.append(fullBatch('a'));
+    assert.equal(await lastSeq(brief, 'a'), 1);
+    proxy.hold();
+    assert.equal(await outcomeOf(brief.load([{ type: 'cart', id: 'a' }])), 'unavailable');
+    proxy.pass();
+    assert.equal(await lastSeq(brief, 'a'), 1);
+    await brief.close();
+    await hasty.close();
+  });
+
+  it('fails a query of the pool in bounded time, and does not lend that connection again', async () => {
+    const hasty = openDatabase({ url: await proxy.listen(), statementTimeoutMs: 100, poolSize: 1 });
+    await hasty.db.selectFrom('meta').selectAll().execute();
+    proxy.hold();
+    await assert.rejects(hasty.db.selectFrom('meta').selectAll().execute());
+    proxy.pass();
+    await hasty.db.selectFrom('meta').selectAll().execute();
+    await hasty.close();
+  });
+
+  it('leaves an append unknown, which is resolved over another connection', async () => {
+    const hasty = openDatabase({ url: await proxy.listen(), statementTimeoutMs: 100, poolSize: 1 });
+    const brief = new PgJournal({ database: hasty, incarnation: member.incarnation, lanes: 1 });
+    await brief.append(fullBatch('a'));
+    proxy.hold();
+    assert.equal(await outcomeOf(brief.append(fullBatch('a', 2))), 'unknown');
+    proxy.pass();
+    assert.equal(await brief.resolve(fullBatch('a', 2)), 'void');
+    await brief.append(fullBatch('a', 2));
+    await brief.close();
+    await hasty.close();
   });
 });
 

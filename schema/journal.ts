@@ -24,7 +24,7 @@ import { APPEND_PARAMETERS } from './append.ts';
 import { encodeAppend } from './append-encoding.ts';
 import { outcomeOfSent, unavailable } from './append-outcome.ts';
 import { BinaryArrayWriter } from './binary-array.ts';
-import { connectionConfig, type Database } from './database.ts';
+import { connectionConfig, type Database, socketOf, watchSilence } from './database.ts';
 import { JournalReader } from './journal-reader.ts';
 
 export interface PgJournalOptions {
@@ -49,9 +49,6 @@ interface Lane {
 }
 
 const APPEND_TEXT = `SELECT append(${APPEND_PARAMETERS.map(([, type], index) => `$${index + 1}::${type}`).join(', ')})`;
-
-/** How much longer than the server's own limit we wait for its word. */
-const ANSWER_GRACE_MS = 2_000;
 
 export class PgJournal implements Journal {
   readonly lanes: number;
@@ -174,15 +171,10 @@ export class PgJournal implements Journal {
 
   /** Rejects with what the outcome proves. */
   async #send(client: pg.Client, values: unknown[]): Promise<void> {
-    // A server that is stopped, or behind a cable that is cut, never answers: the socket is given up, the outcome unknown.
-    const limit = this.#options.database.options.statementTimeoutMs + ANSWER_GRACE_MS;
-    const giveUp = setTimeout(() => socketOf(client).destroy(new Error('no answer in time')), limit);
     try {
       await client.query({ name: 'append', text: APPEND_TEXT, values });
     } catch (error) {
       throw outcomeOfSent(error);
-    } finally {
-      clearTimeout(giveUp);
     }
   }
 
@@ -214,6 +206,7 @@ export class PgJournal implements Journal {
     } catch (error) {
       throw unavailable(error);
     }
+    watchSilence(client, database.options.statementTimeoutMs);
     lane.client = client;
     return client;
   }
@@ -248,9 +241,4 @@ function disconnect(lane: Lane): void {
   const client = lane.client;
   lane.client = null;
   if (client !== null) socketOf(client).destroy();
-}
-
-/** The driver's own `end` waits for the server's word, which is what is missing here. */
-function socketOf(client: pg.Client): { destroy(error?: Error): void } {
-  return (client as unknown as { connection: { stream: { destroy(error?: Error): void } } }).connection.stream;
 }

@@ -7,7 +7,7 @@
 import { randomUUID } from 'node:crypto';
 import { type Kysely, Migrator, sql } from 'kysely';
 import { SHARD_COUNT, SHARD_HASH_VERSION } from '../runtime/shard.ts';
-import { SCHEMA } from './database.ts';
+import { type Database, openDatabase, SCHEMA } from './database.ts';
 import { migrations } from './migrations/index.ts';
 import type { Tables } from './tables.ts';
 
@@ -22,24 +22,20 @@ export interface Migrated {
 }
 
 /** Throws with one line where the database is of another shard layout or of a later version of Stampede. */
-export async function migrate(db: Kysely<Tables>): Promise<Migrated> {
-  return await db.connection().execute(async (connection) => {
-    // Waiting for the other process's migration may take longer than any statement should.
-    await sql`SET statement_timeout = 0`.execute(connection);
-    try {
+export async function migrate(database: Database): Promise<Migrated> {
+  // A connection of its own: another process's migration is waited for longer than any statement should take.
+  const own = openDatabase({ ...database.options, poolSize: 1, statementTimeoutMs: 0 });
+  try {
+    return await own.db.connection().execute(async (connection) => {
       await sql`SELECT pg_advisory_lock(${sql.lit(MIGRATION_LOCK)})`.execute(connection);
-      try {
-        await sql`CREATE SCHEMA IF NOT EXISTS ${sql.id(SCHEMA)}`.execute(connection);
-        const applied = await runMigrations(connection);
-        return { clusterId: await checkMeta(connection), applied };
-      } finally {
-        // Where this fails the connection is lost, and the lock with it.
-        await sql`SELECT pg_advisory_unlock(${sql.lit(MIGRATION_LOCK)})`.execute(connection).catch(() => {});
-      }
-    } finally {
-      await sql`RESET statement_timeout`.execute(connection).catch(() => {});
-    }
-  });
+      await sql`CREATE SCHEMA IF NOT EXISTS ${sql.id(SCHEMA)}`.execute(connection);
+      const applied = await runMigrations(connection);
+      return { clusterId: await checkMeta(connection), applied };
+    });
+  } finally {
+    // The lock goes with its session.
+    await own.close();
+  }
 }
 
 async function runMigrations(connection: Kysely<Tables>): Promise<readonly string[]> {

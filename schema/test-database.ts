@@ -31,7 +31,7 @@ export async function createTestDatabase(options: Partial<DatabaseOptions> = {})
 /** With all tables. */
 export async function migratedTestDatabase(options: Partial<DatabaseOptions> = {}): Promise<TestDatabase> {
   const database = await createTestDatabase(options);
-  await migrate(database.db);
+  await migrate(database);
   return database;
 }
 
