@@ -135,9 +135,14 @@ export class ShopProcess {
   /** SIGTERM, then wait for the exit; resolves with the exit code. */
   async stop(timeoutMs = 20_000): Promise<number | null> {
     if (this.child.exitCode === null && this.child.signalCode === null) {
-      const exited = new Promise<void>((resolve) => this.child.once('exit', () => resolve()));
+      let late: NodeJS.Timeout | undefined;
+      const ended = new Promise<void>((resolve) => {
+        this.child.once('exit', () => resolve());
+        late = setTimeout(resolve, timeoutMs);
+      });
       this.child.kill('SIGTERM');
-      await Promise.race([exited, pause(timeoutMs)]);
+      await ended;
+      clearTimeout(late);
     }
     const code = this.child.exitCode;
     this.killAll();
