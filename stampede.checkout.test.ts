@@ -316,6 +316,7 @@ test('a capture that the provider refuses fails for good in sight, and run again
       return body.items.find((item: { subject: string }) => item.subject === orderId);
     });
     assert.match(job.error, /capture_refused/);
+    assert.equal((await paymentOf(orderId)).problem, 'capture: capture_refused');
     assert.deepEqual(
       (await ledger(orderId)).map(({ state }) => state),
       ['authorized'],
@@ -326,7 +327,8 @@ test('a capture that the provider refuses fails for good in sight, and run again
   const retried = await shop.admin('POST', `/v1/admin/jobs/capture:${orderId}/retry`);
   assert.equal(retried.status, 202, retried.text);
   await until('the payment is captured', async () => (await paymentOf(orderId)).state === 'captured');
-  const { amount, history } = await paymentOf(orderId);
+  const { amount, history, problem } = await paymentOf(orderId);
+  assert.equal(problem, undefined);
   assert.deepEqual(await ledger(orderId), [{ state: 'captured', amount: amount.amount }]);
   assert.deepEqual(
     history.map(({ state }: { state: string }) => state),

@@ -63,7 +63,7 @@ export interface OrderDoc {
     readonly amount: number;
     readonly currency: string;
     readonly declineCode?: string;
-    /** What the provider last refused for good (`capture: <code>`, `void: <code>`, `refund: <code>`): an operator's business. */
+    /** What the provider last refused for good, until something mends it (`capture: <code>`, `void: …`, `refund: …`); for operators. */
     readonly problem?: string;
     readonly history: readonly PaymentStep[];
   };

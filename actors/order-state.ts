@@ -288,10 +288,10 @@ export function applyOrder(state: OrderState, event: OrderEvent, _version: numbe
       state.cancelKey = event.key;
       return state;
     case 'voided':
-      pay(state, { state: 'voided' }, at);
+      pay(state, { state: 'voided', problem: null }, at);
       return state;
     case 'refunded':
-      pay(state, { state: 'refunded' }, at);
+      pay(state, { state: 'refunded', problem: null }, at);
       return state;
     case 'undo_refused':
       pay(state, {
@@ -306,7 +306,7 @@ export function applyOrder(state: OrderState, event: OrderEvent, _version: numbe
       pay(state, { captureRequested: true });
       return state;
     case 'captured':
-      pay(state, { state: 'captured' }, at);
+      pay(state, { state: 'captured', problem: null }, at);
       return state;
     case 'capture_refused':
       pay(state, { captureRequested: false, problem: `capture: ${event.code}` });

@@ -122,6 +122,9 @@ export const AdminPayment = Type.Object(
     provider: Nullable(Type.String()),
     reference: Type.String({ description: 'What the provider knows the payment by: the id of the order.' }),
     history: Type.Array(Type.Object({ state: PaymentState, at: Timestamp })),
+    problem: Type.Optional(
+      Type.String({ description: 'What the provider has refused for good, and why: somebody has to look after it.' }),
+    ),
   },
   { $id: 'AdminPayment' },
 );

@@ -59,6 +59,8 @@ export interface PaymentRecord extends OrderCursor {
   /** The provider's id of the payment. */
   readonly reference: string | null;
   readonly history: readonly unknown[];
+  /** What the provider last refused for good, as long as it stands. */
+  readonly problem?: string | undefined;
 }
 
 /** One for each order that has a payment (its state is not `none`), unless asked for by that state. */
@@ -71,9 +73,10 @@ export async function listPayments(db: Kysely<Tables>, query: PaymentQuery): Pro
       : select.where('payment_state', '=', query.state);
   return (await select.execute()).map((row) => {
     const payment = row.doc.payment as Omit<PaymentRecord, 'orderId' | 'cartId' | keyof OrderCursor>;
-    const { state, amount, currency, provider, reference, history } = payment;
+    const { state, amount, currency, provider, reference, history, problem } = payment;
     const order = { id: row.key, orderId: row.key, cartId: row.cart_id, placedAt: row.placed_at };
-    return { ...order, state, amount, currency, provider, reference, history };
+    const told = problem === undefined ? {} : { problem };
+    return { ...order, state, amount, currency, provider, reference, history, ...told };
   });
 }
 

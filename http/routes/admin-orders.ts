@@ -117,5 +117,6 @@ function paymentDocument(payment: PaymentRecord): object {
     provider,
     reference: orderId,
     history: history.map((step) => ({ state: step.state, at: timestamp(step.at) })),
+    ...(payment.problem === undefined ? undefined : { problem: payment.problem }),
   };
 }
