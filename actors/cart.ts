@@ -8,7 +8,15 @@
  */
 import type { ActorType, DecideContext, Effect, RuntimeCommand } from '../runtime/actor.ts';
 import { endCheckout, joinCheckout, startCheckout } from './cart-checkout.ts';
-import { CART, type CartDecision, collectHoldEffects, decideEdit, decideHoldAnswer, refuse } from './cart-lines.ts';
+import {
+  CART,
+  type CartDecision,
+  collectHoldEffects,
+  decideEdit,
+  decideHoldAnswer,
+  isUnsettled,
+  refuse,
+} from './cart-lines.ts';
 import type { CartCommand, CartEdit, CartGlance, CartReply } from './cart-protocol.ts';
 import {
   applyCart,
@@ -153,6 +161,9 @@ function decideCart(state: CartState, command: CartCommand | RuntimeCommand, ctx
 }
 
 function pendingEffects(state: CartState): readonly Effect[] {
+  const { wanted, releases, lines } = state;
+  if (wanted === null && state.checkout === null && releases.length === 0 && !lines.some(isUnsettled))
+    return NO_EFFECTS;
   const effects: Effect[] = [];
   collectHoldEffects(state, effects);
   const { checkout } = state;
@@ -160,7 +171,7 @@ function pendingEffects(state: CartState): readonly Effect[] {
     const { orderId, start } = checkout;
     effects.push({ id: `start:${orderId}`, kind: 'send', to: { type: 'order', id: orderId }, command: start });
   }
-  return effects.length === 0 ? NO_EFFECTS : effects;
+  return effects;
 }
 
 export const cart: ActorType<CartState, CartCommand, CartEvent, CartReply> = {

@@ -125,7 +125,7 @@ test('a cart is answered at the version that a shopper sees, and its replay is t
   assert.deepEqual(reply.headers, { etag: '"7"', location: `/v1/carts/${ref.id}` });
   assert.ok(recorded !== undefined);
   const again = responder.replay(ref, recorded) as EdgeReply;
-  assert.equal(again.body, reply.body);
+  assert.deepEqual(again.body, reply.body);
   assert.deepEqual(again.headers, { ...reply.headers, 'idempotency-replayed': 'true' });
   assert.equal((await rendered({ ok: true, kind: 'cart' }, false)).recorded, undefined);
 });
