@@ -31,8 +31,8 @@ export class Call {
   replay = false;
   value: unknown = undefined;
   rendering: 'none' | 'running' | 'failed' = 'none';
-  /** Parked: takes this call out of its actor's table. */
-  unpark: (() => void) | null = null;
+  /** Parked or deferred: takes this call out of its actor's side table. */
+  leave: (() => void) | null = null;
 
   older: Call | null = null;
   newer: Call | null = null;

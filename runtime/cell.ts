@@ -154,13 +154,37 @@ export class Cell implements ActorRef {
 
   /** Takes out all commands that are not decided yet, in the order in which they would be. */
   takeUndecided(): Call[] {
-    const calls = [...(this.side?.stash ?? []), ...(this.side?.again ?? []), ...(this.mailbox?.drain() ?? [])];
-    if (this.side !== null) {
-      this.side.stash = null;
-      this.side.again = null;
-    }
+    this.decideAgain();
+    const calls = [...(this.side?.again ?? []), ...(this.mailbox?.drain() ?? [])];
+    if (this.side !== null) this.side.again = null;
     this.mailbox = null;
     return calls;
+  }
+
+  /** Puts an undecided command aside until `decideAgain`; one whose caller is told meanwhile leaves no trace. */
+  defer(call: Call): void {
+    const side = this.needSide();
+    side.stash ??= [];
+    side.stash.push(call);
+    call.leave = () => this.#undefer(call);
+  }
+
+  #undefer(call: Call): void {
+    const stash = this.side?.stash;
+    const at = stash?.indexOf(call) ?? -1;
+    if (stash === null || stash === undefined || at < 0) return;
+    stash.splice(at, 1);
+    if (stash.length === 0) this.needSide().stash = null;
+    this.trim();
+  }
+
+  /** What was deferred is to be decided again, in order, before anything that came later. */
+  decideAgain(): void {
+    const { side } = this;
+    if (side === null || side.stash === null) return;
+    for (const call of side.stash) call.leave = null;
+    side.again = side.again === null ? side.stash : [...side.stash, ...side.again];
+    side.stash = null;
   }
 
   park(token: string, call: Call): void {
@@ -170,7 +194,7 @@ export class Cell implements ActorRef {
     if (callers === undefined) side.parked.set(token, [call]);
     else callers.push(call);
     call.stage = 'parked';
-    call.unpark = () => this.#unpark(token, call);
+    call.leave = () => this.#unpark(token, call);
   }
 
   #unpark(token: string, call: Call): void {
@@ -189,7 +213,7 @@ export class Cell implements ActorRef {
     parked.delete(token);
     if (parked.size === 0) this.needSide().parked = null;
     this.trim();
-    for (const call of callers) call.unpark = null;
+    for (const call of callers) call.leave = null;
     return callers;
   }
 }

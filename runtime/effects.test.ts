@@ -151,3 +151,27 @@ it('an actor with an effect at work stays in memory', async () => {
     assert.equal(world.system.evictAll(), 0);
   });
 });
+
+it('a long queue of messages that are answered at once is worked off without growing the stack', async () => {
+  await inWorld({ limits: { sendsAtOnce: 1, effectAttemptMs: 60_000 } }, async (world) => {
+    const numbers = Array.from({ length: 3_000 }, (_, i) => i);
+    // Each receiver knows its message already, and answers without writing.
+    await Promise.all(numbers.map((i) => world.ask(`to${i}`, { kind: 'once', op: `m${i}` }, { fresh: true })));
+    const load = world.journal.load.bind(world.journal);
+    let go: () => void = () => {};
+    world.journal.load = async (refs) => {
+      await new Promise<void>((resolve) => (go = resolve));
+      return load(refs);
+    };
+    await world.ask('first', { kind: 'begin', effect: sendEffect('m', 'slow') }, { fresh: true });
+    await until(() => world.system.stats.effectsOpen === 1);
+    const begin = (i: number) => ({ kind: 'begin', effect: sendEffect(`m${i}`, `to${i}`) }) as const;
+    await Promise.all(numbers.map((i) => world.ask(`from${i}`, begin(i), { fresh: true })));
+    go();
+    await until(() => numbers.every((i) => world.stored(`from${i}`).seqs.length === 2), 'all outcomes');
+    assert.deepEqual(
+      world.reports.map(({ event }) => event),
+      [],
+    );
+  });
+});

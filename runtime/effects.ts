@@ -26,6 +26,8 @@ interface Places {
   readonly limit: number;
   readonly queue: Fifo<Flight>;
   taken: number;
+  /** Places are being given out: whoever gives one back meanwhile leaves the next to that loop, and not to the stack. */
+  pumping: boolean;
 }
 
 interface Attempt {
@@ -58,7 +60,7 @@ export class Effects {
     this.#limits = limits;
     this.#stats = stats;
     this.#host = host;
-    this.#sends = { limit: limits.sendsAtOnce, queue: new Fifo(), taken: 0 };
+    this.#sends = { limit: limits.sendsAtOnce, queue: new Fifo(), taken: 0, pumping: false };
   }
 
   get open(): number {
@@ -97,7 +99,7 @@ export class Effects {
     if (effect.kind === 'send') return this.#sends;
     let places = this.#calls.get(effect.handler);
     if (places === undefined) {
-      places = { limit: this.#limits.effectsPerHandler, queue: new Fifo(), taken: 0 };
+      places = { limit: this.#limits.effectsPerHandler, queue: new Fifo(), taken: 0, pumping: false };
       this.#calls.set(effect.handler, places);
     }
     return places;
@@ -116,18 +118,24 @@ export class Effects {
   }
 
   #pump(places: Places): void {
+    if (places.pumping) return;
+    places.pumping = true;
     while (places.taken < places.limit) {
       const flight = places.queue.shift();
-      if (flight === undefined) return;
-      if (flight.state !== 'queued' || flight.cell.status === 'gone') continue;
-      flight.state = 'running';
-      flight.attempts++;
-      places.taken++;
-      const attempt: Attempt = { flight, places, startedAt: this.#clock.monotonic(), open: true };
-      this.#attempts.add(attempt);
-      if (flight.effect.kind === 'send') this.#send(attempt, flight.effect);
-      else void this.#call(attempt, flight.effect);
+      if (flight === undefined) break;
+      if (flight.state === 'queued' && flight.cell.status !== 'gone') this.#attempt(flight, places);
     }
+    places.pumping = false;
+  }
+
+  #attempt(flight: Flight, places: Places): void {
+    flight.state = 'running';
+    flight.attempts++;
+    places.taken++;
+    const attempt: Attempt = { flight, places, startedAt: this.#clock.monotonic(), open: true };
+    this.#attempts.add(attempt);
+    if (flight.effect.kind === 'send') this.#send(attempt, flight.effect);
+    else void this.#call(attempt, flight.effect);
   }
 
   #send(attempt: Attempt, effect: Effect & { kind: 'send' }): void {

@@ -142,7 +142,10 @@ export const probe: ActorType<ProbeState, ProbeCommand, ProbeEvent, ProbeReply> 
   restore: (_id, data) => data as ProbeState,
   pending: (state) => state.waits,
   wakeAt: (state) => state.alarmAt,
-  project: (id, state, _events, seq) => [{ table: 'probe', key: id, version: seq, doc: { count: state.ops.length } }],
+  project: (id, state, _events, seq) => {
+    if (state.outcomes.includes('bomb')) throw new Error('thrown in project');
+    return [{ table: 'probe', key: id, version: seq, doc: { count: state.ops.length } }];
+  },
 };
 
 export interface WorldOptions {

@@ -86,10 +86,8 @@ export class Gate {
 
   #close(call: Call): void {
     call.stage = 'answered';
-    if (call.unpark !== null) {
-      call.unpark();
-      call.unpark = null;
-    }
+    call.leave?.();
+    call.leave = null;
     this.calls.remove(call);
     if (this.calls.callers === 0) this.#options.onQuiet();
   }

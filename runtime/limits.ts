@@ -75,10 +75,12 @@ export interface Limits {
   /** Period of the sweep over stored timers, and rows per sweep. */
   readonly timerSweepMs: number;
   readonly timerSweepLimit: number;
+  /** Rows beyond that at most, for those that stay due though their actors were woken. */
+  readonly timerStuckLimit: number;
   /** Actors in memory due within the horizon are woken from a heap of at most this many entries; the sweep finds the rest. */
   readonly timerHeapLimit: number;
   readonly timerHorizonMs: number;
-  /** An actor that was woken and is still due is woken again after this. */
+  /** An actor that was woken and is still due, or whose row still is, is woken again after this. */
   readonly timerAgainMs: number;
 }
 
@@ -127,6 +129,7 @@ export const DEFAULT_LIMITS: Limits = Object.freeze({
 
   timerSweepMs: 250,
   timerSweepLimit: 500,
+  timerStuckLimit: 10_000,
   timerHeapLimit: 100_000,
   timerHorizonMs: 60_000,
   timerAgainMs: 1_000,

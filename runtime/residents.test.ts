@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
 import { encodeEvent } from './codec.ts';
-import { faultOf, inWorld, settle, until, type World } from './fixture.ts';
+import { callEffect, faultOf, inWorld, settle, until, type World } from './fixture.ts';
 import { emptyBatch } from './journal.ts';
 import { ManualClock } from './manual-clock.ts';
 import { shardOf } from './shard.ts';
@@ -148,5 +148,15 @@ it('an idle actor leaves memory, with a snapshot only past the bound of events',
     assert.equal(world.system.stats.actorsInMemory, 0);
     assert.equal(world.stored('short').snapshotSeq, null);
     assert.equal((await world.ask('long', { kind: 'add', op: 'more' })).count, 22);
+  });
+});
+
+it('a fresh actor is not let go before its first command, however small the bound', async () => {
+  const handlers = { work: () => new Promise<void>(() => {}) };
+  await inWorld({ handlers, limits: { actorsLimit: 1, tickMs: 5 } }, async (world) => {
+    await world.ask('busy', { kind: 'begin', effect: callEffect('e') });
+    await until(() => world.system.stats.effectsIssued === 1);
+    const reply = await world.ask('fresh', { kind: 'add', op: '1' }, { fresh: true, timeoutMs: 500 });
+    assert.equal(reply.count, 1);
   });
 });

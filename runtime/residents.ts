@@ -57,6 +57,8 @@ export class Residents {
 
   /** Brings an actor in that is not in memory. `fresh`: it cannot have a history, and is active at once. */
   bringIn(kind: Kind, id: string, shard: number, fresh: boolean): Cell {
+    // Before: nothing keeps a fresh actor until its first command is there.
+    this.passivation.trim();
     const cell = this.#create(kind, id, shard);
     if (fresh) {
       startFresh(cell);
@@ -64,7 +66,6 @@ export class Residents {
     } else {
       this.activation.request(cell);
     }
-    this.passivation.trim();
     return cell;
   }
 

@@ -131,7 +131,6 @@ class System implements ActorSystem {
     this.#timers = new Timers(journal, clock, limits, membership, {
       wake: (ref) => this.#wake(ref),
       resident: (ref) => this.#kinds.get(ref.type)?.cells.get(ref.id),
-      quarantined: () => this.#residents.quarantine.size,
       report,
     });
     this.#turns = new Turns({
@@ -290,7 +289,6 @@ class System implements ActorSystem {
   }
 
   #wake(ref: ActorRef): void {
-    if (this.#phase !== 'running') return;
     if (this.#kinds.get(ref.type)?.cells.get(ref.id)?.side?.waking === true) return;
     const taken = (pending: unknown): void => {
       const cell = this.#kinds.get(ref.type)?.cells.get(ref.id);

@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
-import { inWorld, settle, until } from './fixture.ts';
+import { encodeEvent } from './codec.ts';
+import { callEffect, inWorld, settle, until } from './fixture.ts';
+import { AppendError, emptyBatch } from './journal.ts';
 import { ManualClock } from './manual-clock.ts';
+import { shardOf } from './shard.ts';
 
 const a = { type: 'probe', id: 'a' };
 const HOUR = 3_600_000;
@@ -108,5 +111,62 @@ it('a sweep that fails is followed by another', async () => {
     world.journal.dueTimers = dueTimers;
     await pass(clock, 500);
     await until(() => world.stored('a').seqs.length === 2, 'the ring');
+  });
+});
+
+it('rows that stay due, because their actors fail or are of no known type, keep no other from being found', async () => {
+  const clock = new ManualClock();
+  await inWorld({ clock, limits: { timerSweepLimit: 4 } }, async (world) => {
+    const due = clock.now();
+    const ids = Array.from({ length: 20 }, (_, i) => `broken${i}`);
+    const timers = ids.map((id) => ({ type: 'probe', id, shard: shardOf('probe', id), due: due - 1 }));
+    const unknown = ids.map((id) => ({ type: 'retired', id, shard: 0, due: due - 1 }));
+    // Events that `apply` throws on, and a type that this program no longer has.
+    const bomb = encodeEvent({ kind: 'from the future' });
+    const events = timers.map(({ type, id, shard }) => ({
+      type,
+      id,
+      shard,
+      seq: 1,
+      epoch: 1,
+      version: 1,
+      payload: bomb,
+      at: 1,
+    }));
+    await world.journal.append({ ...emptyBatch(0), events, timers: [...timers, ...unknown] });
+    await world.ask('a', { kind: 'alarm', at: due });
+    world.system.evictAll();
+    await pass(clock, 8000);
+    await until(() => world.stored('a').seqs.length === 2, 'the ring');
+  });
+});
+
+it('an actor that fails each wake is tried again in its own time, not by every sweep', async () => {
+  const clock = new ManualClock();
+  await inWorld({ clock, limits: { timerSweepMs: 100, timerAgainMs: 1000 } }, async (world) => {
+    await world.ask('a', { kind: 'alarm', at: clock.now() + 100 });
+    world.intercept((batch) => {
+      throw new AppendError(batch.events.length > 0 ? 'refused' : 'unavailable', 'not this one');
+    });
+    await pass(clock, 3000, 100);
+    assert.ok((world.system.stats.wakes ?? 0) <= 6, `${world.system.stats.wakes} wakes`);
+    world.intercept(undefined);
+    await pass(clock, 2000, 100);
+    await until(() => world.stored('a').seqs.length === 2, 'the ring');
+  });
+});
+
+it('actors are still woken while the node drains, since an accepted command may wait for it', async () => {
+  const clock = new ManualClock();
+  const handlers = { work: () => new Promise<void>(() => {}) };
+  await inWorld({ clock, handlers }, async (world) => {
+    const parked = world.ask('b', { kind: 'begin', effect: callEffect('e'), wait: true }).catch(() => 'told');
+    await world.ask('a', { kind: 'alarm', at: clock.now() + 1000 });
+    const drained = world.system.drain(60_000);
+    await pass(clock, 2000);
+    await until(() => world.stored('a').seqs.length === 2, 'the ring');
+    await pass(clock, 15_000);
+    assert.equal(await parked, 'told');
+    await drained;
   });
 });

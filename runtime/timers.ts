@@ -9,6 +9,10 @@
  *
  * Waking: actors in memory that are due soon are woken from a heap, to the moment; a sweep reads the rows that are due and
  * wakes the rest. Either only sends a `$wake`, and never a second while one waits.
+ *
+ * A row that stays due though its actor was woken (its history cannot be read, its decision fails, its type is unknown here)
+ * is tried again after `timerAgainMs` only, and each sweep reads as many rows more as it found of these, so that they
+ * crowd out no others.
  */
 import { Heap } from 'heap-js';
 import type { ActorRef } from './actor.ts';
@@ -22,8 +26,6 @@ import { SHARD_COUNT } from './shard.ts';
 export interface TimersHost {
   wake(ref: ActorRef): void;
   resident(ref: ActorRef): Cell | undefined;
-  /** Rows of these actors stay due though they cannot be woken; they must not crowd out others. */
-  quarantined(): number;
   report(event: string, detail: Readonly<Record<string, unknown>>): void;
 }
 
@@ -39,6 +41,10 @@ export class Timers {
   readonly #membership: Membership;
   readonly #host: TimersHost;
   readonly #heap = new Heap<Due>((a, b) => a.at - b.at);
+  /** Rows found due by the last sweep, and when (monotonic) each was last acted on. */
+  #tried: ReadonlyMap<string, number> = new Map();
+  /** How many of them had been found before. */
+  #stuck = 0;
   #sweeping: { cancel(): void } | null = null;
   #state: 'stopped' | 'running' = 'stopped';
 
@@ -121,19 +127,35 @@ export class Timers {
   async #sweep(): Promise<void> {
     const now = this.#clock.now();
     try {
-      const limit = this.#limits.timerSweepLimit + this.#host.quarantined();
+      const limit = this.#limits.timerSweepLimit + Math.min(this.#stuck, this.#limits.timerStuckLimit);
       const due = await this.#journal.dueTimers(now, this.#shards(), limit);
-      for (const ref of due) {
-        if (this.#state !== 'running') return;
-        const cell = this.#host.resident(ref);
-        // The row is older than what the actor has decided since.
-        if (cell !== undefined && cell.status !== 'loading' && (cell.storedDue === 0 || cell.storedDue > now)) continue;
-        this.#host.wake(ref);
-      }
+      if (this.#state === 'running') this.#wakeAll(due, now);
     } catch (error) {
       this.#host.report('timer_sweep_failed', { error: String(error) });
     }
     if (this.#state === 'running') this.#arm();
+  }
+
+  #wakeAll(rows: readonly (ActorRef & { due: number })[], now: number): void {
+    const moment = this.#clock.monotonic();
+    const tried = new Map<string, number>();
+    let stuck = 0;
+    for (const row of rows) {
+      const name = `${row.type}:${row.id}:${row.due}`;
+      const before = this.#tried.get(name);
+      if (before !== undefined) stuck++;
+      if (before !== undefined && moment - before < this.#limits.timerAgainMs) {
+        tried.set(name, before);
+        continue;
+      }
+      tried.set(name, moment);
+      const cell = this.#host.resident(row);
+      // The row is older than what the actor has decided since.
+      if (cell !== undefined && cell.status !== 'loading' && (cell.storedDue === 0 || cell.storedDue > now)) continue;
+      this.#host.wake(row);
+    }
+    this.#tried = tried;
+    this.#stuck = stuck;
   }
 
   /** This node's shards; null for all of them. */

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { it } from 'node:test';
 import type { Fault } from './fault.ts';
 import { callEffect, faultOf, inWorld, settle, until } from './fixture.ts';
+import { ManualClock } from './manual-clock.ts';
 
 it('a throw in decide or apply fails that command alone, and what was decided before it commits', async () => {
   for (const where of ['decide', 'apply'] as const) {
@@ -133,5 +134,28 @@ it('an unkeyed answer that cannot be rendered is pricing_unavailable though the 
   await inWorld({ responder }, async (world) => {
     assert.equal(await faultOf(world.ask('a', { kind: 'add', op: '1' }, { render: true })), 'pricing_unavailable');
     assert.deepEqual((await world.ask('a', { kind: 'get' })).ops, ['1']);
+  });
+});
+
+it('deferred commands whose callers are gone leave room for others, and let their actor go', async () => {
+  await inWorld({ limits: { stashLimit: 2, tickMs: 5 } }, async (world) => {
+    await world.ask('a', { kind: 'get' });
+    const late = ['1', '2'].map((op) => faultOf(world.ask('a', { kind: 'when_open', op }, { timeoutMs: 20 })));
+    assert.deepEqual(await Promise.all(late), ['deadline_exceeded', 'deadline_exceeded']);
+    assert.equal(await faultOf(world.ask('a', { kind: 'when_open', op: '3' }, { timeoutMs: 20 })), 'deadline_exceeded');
+    assert.equal(world.system.evictAll(), 1);
+  });
+});
+
+it('parked callers hear at once when what would settle them fails', async () => {
+  let finish: () => void = () => {};
+  const handlers = { work: () => new Promise<void>((resolve) => (finish = resolve)) };
+  await inWorld({ handlers, clock: new ManualClock() }, async (world) => {
+    // Its projection throws.
+    const parked = faultOf(world.ask('a', { kind: 'begin', effect: callEffect('bomb'), wait: true }));
+    await until(() => world.system.stats.effectsIssued === 1);
+    finish();
+    await until(() => world.reports.some(({ event }) => event === 'turn_failed'));
+    assert.equal(await Promise.race([parked, settle().then(() => 'still waits')]), 'outcome_unknown');
   });
 });

@@ -114,6 +114,7 @@ export class Turns {
     }
 
     cell.status = 'deciding';
+    let draft: Draft | null = null;
     try {
       const decision = this.#decide(cell, call, now);
       const decided = clock.monotonic();
@@ -131,12 +132,12 @@ export class Turns {
         }
       }
       cell.now = now;
-      const draft = this.#apply(cell, call, decision, now);
+      draft = this.#apply(cell, call, decision, now);
       stats.encodeUs += (clock.monotonic() - decided) * 1000;
       if (this.#answering.answer(draft)) this.#seal(draft);
       else cell.status = 'rendering';
     } catch (error) {
-      this.#broken(cell, call, error);
+      this.#broken(cell, call, draft, error);
     } finally {
       if (cell.status === 'deciding') cell.status = 'active';
     }
@@ -175,14 +176,12 @@ export class Turns {
 
   #defer(cell: Cell, call: Call, decision: Decision<unknown, unknown>): void {
     invariant((decision.events?.length ?? 0) === 0, 'a deferred decision has no events');
-    const side = cell.needSide();
-    side.stash ??= [];
-    if (side.stash.length >= this.#options.limits.stashLimit) {
+    if ((cell.side?.stash?.length ?? 0) >= this.#options.limits.stashLimit) {
       this.#options.gate.fail(call, new Fault('overloaded', 'too many deferred commands', { retryAfterMs: 1000 }));
       return;
     }
     this.#options.stats.deferred++;
-    side.stash.push(call);
+    cell.defer(call);
   }
 
   #apply(cell: Cell, call: Call, decision: Decision<unknown, unknown>, now: number): Draft {
@@ -211,7 +210,7 @@ export class Turns {
     try {
       this.#seal(draft);
     } catch (error) {
-      this.#broken(cell, call, error);
+      this.#broken(cell, call, draft, error);
     } finally {
       if (cell.status === 'deciding') cell.status = 'active';
     }
@@ -227,12 +226,7 @@ export class Turns {
     }
     const fault = renderFault(error);
     this.#options.gate.fail(call, fault);
-    for (const parked of settled) {
-      this.#options.gate.fail(
-        parked,
-        new Fault('outcome_unknown', 'the answer could not be computed', { cause: fault }),
-      );
-    }
+    this.#unsettle(draft);
     if (events.length > 0 || settled.length > 0) {
       this.#options.evict(cell);
     } else {
@@ -246,16 +240,22 @@ export class Turns {
     const fate =
       draft.cell.side?.fate ?? new Fault('database_unavailable', 'the actor left memory; nothing was written');
     this.#options.gate.fail(draft.call, fate);
+    this.#unsettle(draft);
+  }
+
+  /** What the parked callers were to hear is not written; they are no longer in their actor's table. */
+  #unsettle(draft: Draft): void {
     for (const call of draft.settled)
       this.#options.gate.fail(call, new Fault('outcome_unknown', 'the outcome is not known yet'));
   }
 
-  #broken(cell: Cell, call: Call, error: unknown): void {
+  #broken(cell: Cell, call: Call, draft: Draft | null, error: unknown): void {
     this.#options.report('turn_failed', { type: cell.type, id: cell.id, error: String(error) });
     this.#options.gate.fail(
       call,
       new Fault('internal', 'the command could not be decided', { retryable: false, cause: error }),
     );
+    if (draft !== null) this.#unsettle(draft);
     this.#options.evict(cell);
   }
 
@@ -269,7 +269,7 @@ export class Turns {
       this.#options.lane(cell.shard).enqueue(entry);
     }
     this.#gateAll(draft, entry !== null);
-    if (events.length > 0) decideAgain(cell);
+    if (events.length > 0) cell.decideAgain();
   }
 
   #gateAll(draft: Draft, wrote: boolean): void {
@@ -312,12 +312,4 @@ function mustWrite(decision: Decision<unknown, unknown>, call: Call): boolean {
     (decision.outboxClose?.length ?? 0) > 0 ||
     (call.key !== undefined && decision.reply !== undefined)
   );
-}
-
-/** What was deferred is decided again, in order, before anything that came later. */
-function decideAgain(cell: Cell): void {
-  const { side } = cell;
-  if (side === null || side.stash === null) return;
-  side.again = side.again === null ? side.stash : [...side.stash, ...side.again];
-  side.stash = null;
 }
