@@ -46,6 +46,7 @@ const STATUS_LINES = new Map(Object.entries(STATUS_CODES).map(([code, phrase]) =
 const JSON_TYPE = 'application/json';
 /** Header blocks are one value with line breaks in it: one native call for all headers. Every part is checked for breaks. */
 const PLAIN_JSON_BLOCK = `nosniff\r\ncontent-type: ${JSON_TYPE}\r\ncache-control: no-store`;
+const BARE_BLOCK = 'nosniff\r\ncache-control: no-store';
 const UNSAFE_IN_HEADER = /[^\t\x20-\x7e]/;
 
 export class Exchange {
@@ -114,14 +115,14 @@ export class Exchange {
     let line = STATUS_LINES.get(status);
     try {
       if (line === undefined) throw new RangeError(`no such status: ${status}`);
-      block = headerBlock(reply.headers);
+      block = headerBlock(reply.headers, !isBodiless(status));
       body = bodyOf(reply, this.path);
     } catch (thrown) {
       failure = thrown;
       const instead = problem('internal');
       status = instead.status;
       line = '500 Internal Server Error';
-      block = headerBlock(instead.headers);
+      block = headerBlock(instead.headers, true);
       body = bodyOf(instead, this.path);
     }
     const res = this.#res;
@@ -129,7 +130,7 @@ export class Exchange {
     block += context.corsBlock(this.#head.origin);
     const close = leave || context.draining;
     const statusLine = line;
-    const bodiless = this.#headOnly || status === 204 || status === 304;
+    const bodiless = this.#headOnly || isBodiless(status);
     if (bodiless) {
       // the length and the wish to close are written as headers: told to `endWithoutBody`, a length makes the native response
       // wait for as many bytes, and an absent length is read as a number (measured)
@@ -169,11 +170,18 @@ export class Exchange {
   }
 }
 
-/** The value of `x-content-type-options` and behind it every other header. Safe defaults for API answers, replaced by name. */
-function headerBlock(headers: Readonly<Record<string, string>> | undefined): string {
-  if (headers === undefined) return PLAIN_JSON_BLOCK;
+function isBodiless(status: number): boolean {
+  return status === 204 || status === 304;
+}
+
+/**
+ * The value of `x-content-type-options` and behind it every other header. Safe defaults for API answers, replaced by name.
+ * @param hasBody false: nothing is said of a type, for clients parse what says that it is JSON
+ */
+function headerBlock(headers: Readonly<Record<string, string>> | undefined, hasBody: boolean): string {
+  if (headers === undefined) return hasBody ? PLAIN_JSON_BLOCK : BARE_BLOCK;
   let block = 'nosniff';
-  let typed = false;
+  let typed = !hasBody;
   let cached = false;
   for (const given in headers) {
     const name = given.toLowerCase();
