@@ -50,7 +50,7 @@ async function postgres() {
   } catch {
     const { startEmbedded } = await import('../dist/schema/embedded.js');
     const dataDir = mkdtempSync(join(tmpdir(), 'stampede-test-pg-'));
-    const embedded = await startEmbedded({ dataDir, log: () => {} });
+    const embedded = await startEmbedded({ dataDir, log: { info() {}, warn() {}, error() {} } });
     cleanups.push(async () => {
       await embedded.stop();
       rmSync(dataDir, { recursive: true, force: true });
@@ -120,6 +120,8 @@ const run = spawn(
   ['--enable-source-maps', '--test', `--test-concurrency=${concurrency}`, '--test-reporter=spec', ...files],
   { cwd: ROOT, env, stdio: 'inherit' },
 );
+// Ctrl-C reaches the tests too: they end, and what was started for them is stopped here.
+for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => run.kill(signal));
 const code = await new Promise((resolve) => run.once('exit', (status, signal) => resolve(signal ? 1 : status)));
 for (const cleanup of cleanups.reverse()) await cleanup();
 process.exit(code);
