@@ -34,7 +34,7 @@ export interface PricingPoolOptions {
   readonly maxQueue?: number;
   /** Carts in one batch; default 256. */
   readonly maxBatch?: number;
-  /** A batch that takes longer ends its thread; default 2,000 ms. */
+  /** A batch that takes longer ends its thread; default 2,000 ms, and a second more until threads that were just started have answered once. */
   readonly taskTimeoutMs?: number;
   /** The thread's entry; a test puts a faulty one in its place. */
   readonly workerUrl?: URL;
@@ -67,6 +67,8 @@ interface Waiting {
 }
 
 const RETRY_BATCH = 16;
+/** More time for a batch that may have to wait for its thread to start: a busy machine takes long, and the carts are not to blame. */
+const THREAD_START_MS = 1_000;
 /** After so many lost batches without one success the threads are made anew: piscina starts none after one has failed at its start. */
 const LOSSES_BEFORE_RESTART = 2;
 
@@ -89,6 +91,8 @@ export class PricingPool {
   #retriesQueued = 0;
   #inFlight = 0;
   #losses = 0;
+  /** A batch has come back since threads were last started. */
+  #warm = false;
   #flushPlanned = false;
   /** Units spent on the calling thread in this turn of the event loop. */
   #inlineCost = 0;
@@ -206,7 +210,8 @@ export class PricingPool {
     for (const { request } of batch) writeCart(request, fields);
     const piscina = this.#piscina;
     const abort = new AbortController();
-    const timer = setTimeout(() => abort.abort(), this.#taskTimeoutMs);
+    const timeoutMs = this.#warm ? this.#taskTimeoutMs : this.#taskTimeoutMs + THREAD_START_MS;
+    const timer = setTimeout(() => abort.abort(), timeoutMs);
     this.#inFlight++;
     this.#counts.batches++;
     piscina
@@ -214,9 +219,11 @@ export class PricingPool {
       .then(
         (figures) => {
           this.#losses = 0;
+          this.#warm = true;
           this.#answer(book, batch, figures);
         },
         (cause: unknown) => {
+          this.#warm = false;
           if (piscina === this.#piscina) {
             this.#losses++;
             this.#lost(batch, cause);
