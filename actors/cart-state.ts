@@ -10,6 +10,8 @@ import type { OrderStart } from './order-protocol.ts';
 
 /** How long after its last change an open cart ends. */
 export const CART_LIFETIME_MS = 30 * 86_400_000;
+/** How long an ended cart can still be read, in state `expired`, before its history is removed. */
+export const EXPIRED_SHOWN_MS = 7 * 86_400_000;
 /** Skus remembered as just removed; past this the one that ends first is forgotten. */
 const COOLDOWNS_MAX = 200;
 
@@ -89,6 +91,8 @@ export interface CartState {
   cooldowns: readonly Cooldown[];
   /** The checkout under way (state `checking_out`); its key decides who may wait for it. */
   checkout: CartCheckout | null;
+  /** Expired: when its history may be removed; null once that was asked for. */
+  cleanupAt: number | null;
 }
 
 export type CartEvent =
@@ -141,7 +145,8 @@ export type CartEvent =
       readonly goneHoldIds: readonly string[];
     }
   | { readonly kind: 'checked_out'; readonly at: number }
-  | { readonly kind: 'expired'; readonly at: number };
+  | { readonly kind: 'expired'; readonly at: number }
+  | { readonly kind: 'cleanup_asked'; readonly at: number };
 
 const NONE: readonly never[] = Object.freeze([]);
 
@@ -163,6 +168,7 @@ export function initialCart(id: string): CartState {
     releases: NONE,
     cooldowns: NONE,
     checkout: null,
+    cleanupAt: null,
   };
 }
 
@@ -234,7 +240,7 @@ function dropWanted(state: CartState, refused: boolean): void {
   }
 }
 
-function expire(state: CartState): void {
+function expire(state: CartState, at: number): void {
   dropWanted(state, false);
   const given: HoldRelease[] = [];
   for (const line of state.lines) {
@@ -244,6 +250,7 @@ function expire(state: CartState): void {
   if (given.length > 0) state.releases = [...state.releases, ...given];
   state.cooldowns = NONE;
   state.status = 'expired';
+  state.cleanupAt = at + EXPIRED_SHOWN_MS;
 }
 
 /** Events that a shopper's next read does not show. */
@@ -254,6 +261,7 @@ const INTERNAL: ReadonlySet<CartEvent['kind']> = new Set([
   'hold_acked',
   'release_acked',
   'checkout_sent',
+  'cleanup_asked',
 ]);
 
 /** Total over version 1; in place. */
@@ -351,7 +359,10 @@ export function applyCart(state: CartState, event: CartEvent, _version: number, 
       touch(state, event.at);
       return state;
     case 'expired':
-      expire(state);
+      expire(state, event.at);
+      return state;
+    case 'cleanup_asked':
+      state.cleanupAt = null;
       return state;
     default:
       throw new TypeError(`unknown cart event ${String((event as { kind: unknown }).kind)}`);

@@ -6,7 +6,7 @@ import fc from 'fast-check';
 import type { KeyRef } from '../runtime/actor.ts';
 import { type CartCommand, type CartReply, type CartState, cart, type ProductTerms } from './cart.ts';
 import { COUPONS_MAX, HOLD_GIVE_UP_MS, LINES_MAX } from './cart-lines.ts';
-import { CART_LIFETIME_MS } from './cart-state.ts';
+import { CART_LIFETIME_MS, EXPIRED_SHOWN_MS } from './cart-state.ts';
 import type { SkuReply } from './sku.ts';
 import { sku } from './sku.ts';
 import { type Caller, throughMsgpack, World } from './test-world.ts';
@@ -312,7 +312,7 @@ test('a larger quantity refused while a smaller one was on its way leaves the sk
   assert.deepEqual(c.stock(), [8, 2]);
 });
 
-test('a cart that nobody touched for thirty days ends, gives its holds back and is cleaned up once', () => {
+test('a cart that nobody touched for thirty days ends, gives its holds back, and is still shown for a week', () => {
   const c = new Cart();
   c.settled(add(product('SCARCE', { holdAt: 'cart', holdTtlMs: 2 * CART_LIFETIME_MS }), 4));
   c.world.pass(CART_LIFETIME_MS - 1);
@@ -321,14 +321,33 @@ test('a cart that nobody touched for thirty days ends, gives its holds back and 
   c.world.rest();
   assert.equal(c.state.status, 'expired');
   assert.deepEqual(c.stock(), [10, 0]);
+  assert.equal(c.code(add(product('A'), 1)), 'cart_closed');
+  assert.equal(c.code(checkout(), KEY), 'cart_closed');
+  c.world.pass(EXPIRED_SHOWN_MS - 1);
+  assert.equal(c.code({ kind: 'get' }), 'ok');
+  assert.equal(c.world.outbox.size, 0);
+});
+
+test('an expired cart asks once for its clean-up, a week later, and then for nothing any more', () => {
+  const c = new Cart();
+  const { visibleSeq } = c.state;
+  c.world.pass(CART_LIFETIME_MS);
+  c.world.pass(EXPIRED_SHOWN_MS);
   assert.deepEqual(
     [...c.world.outbox.values()],
     [{ id: 'cart-cleanup:cart_1', job: 'cart_cleanup', doc: { cartId: 'cart_1' } }],
   );
-  assert.equal(c.code(add(product('A'), 1)), 'cart_closed');
-  assert.equal(c.code(checkout(), KEY), 'cart_closed');
-  assert.equal(c.code({ kind: 'get' }), 'ok');
+  assert.equal(c.state.visibleSeq, visibleSeq + 1, 'only the end itself is shown');
   assert.equal(cart.wakeAt?.(c.state), null);
+  const { seq } = c;
+  c.world.pass(EXPIRED_SHOWN_MS);
+  assert.equal(c.seq, seq);
+});
+
+test('an expired cart whose holds are not given back yet is not cleaned up', () => {
+  const expired: CartState = { ...new Cart().state, status: 'expired', cleanupAt: 1_000 };
+  assert.equal(cart.wakeAt?.(expired), 1_000);
+  assert.equal(cart.wakeAt?.({ ...expired, releases: [{ holdId: 'hold_1', sku: 'SCARCE' }] }), null);
 });
 
 test('a cart whose time is over is never changed, also where its timer has not come', () => {
@@ -337,7 +356,6 @@ test('a cart whose time is over is never changed, also where its timer has not c
   c.world.now += CART_LIFETIME_MS;
   assert.equal(c.code(add(product('A'), 1)), 'cart_closed');
   assert.equal(c.state.status, 'expired');
-  assert.equal(c.world.outbox.size, 1);
 });
 
 test('a checkout freezes the cart for all but its own caller until the order has an outcome', () => {

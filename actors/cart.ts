@@ -3,8 +3,8 @@
  * changes is in `cart-lines.ts`, the checkout in `cart-checkout.ts`, what events do in `cart-state.ts`.
  *
  * Promises: a command that changes nothing writes nothing; nothing that another actor sends ever waits behind a
- * shopper's command (so no two actors wait for each other); a cart that nobody touched for 30 days ends by itself, gives
- * its holds back and has its clean-up job written in the same append.
+ * shopper's command (so no two actors wait for each other); a cart that nobody touched for 30 days ends by itself and gives
+ * its holds back; a week later it asks for its clean-up, by a job that is written with that decision.
  */
 import type { ActorType, DecideContext, Effect, RuntimeCommand } from '../runtime/actor.ts';
 import { endCheckout, joinCheckout, startCheckout } from './cart-checkout.ts';
@@ -45,18 +45,25 @@ export { type CartEvent, type CartHold, type CartLine, type CartState, isLive } 
 
 const NO_EFFECTS: readonly Effect[] = [];
 
-/** What time has brought, before the command is looked at: the end of a wait for a sku, or of the cart itself. */
+/** What time has brought, before the command is looked at: the end of a wait for a sku, of the cart itself, or of its history. */
 function whatIsDue(state: CartState, now: number): CartDecision | null {
-  if (state.status !== 'open') return null;
-  if (now >= state.expiresAt) {
+  const cleanupAt = cleanupDue(state);
+  if (cleanupAt !== null && now >= cleanupAt) {
     const id = `cart-cleanup:${state.id}`;
     return {
-      events: [{ kind: 'expired', at: now }],
+      events: [{ kind: 'cleanup_asked', at: now }],
       outboxAdd: [{ id, job: 'cart_cleanup', doc: { cartId: state.id } }],
     };
   }
+  if (state.status !== 'open') return null;
+  if (now >= state.expiresAt) return { events: [{ kind: 'expired', at: now }] };
   if (state.wanted !== null && now >= state.wanted.giveUpAt) return { events: [{ kind: 'hold_abandoned', at: now }] };
   return null;
+}
+
+/** Not before every hold is given back: that is told by events, which must find their history. */
+function cleanupDue(state: CartState): number | null {
+  return state.releases.length === 0 ? state.cleanupAt : null;
 }
 
 /** The version that a caller may name: any since the last change that it could see. */
@@ -184,7 +191,7 @@ export const cart: ActorType<CartState, CartCommand, CartEvent, CartReply> = {
   restore: restoreCart,
   pending: pendingEffects,
   wakeAt: (state) => {
-    if (state.status !== 'open') return null;
+    if (state.status !== 'open') return cleanupDue(state);
     return state.wanted === null ? state.expiresAt : Math.min(state.expiresAt, state.wanted.giveUpAt);
   },
 };
