@@ -4,16 +4,21 @@
  * beside the CPU that generator and servers used per request. Afterwards everything is killed with `kill -9`, the shop is
  * started again, and every acknowledged add is counted.
  *
- *   npm run bench:load [-- --quick] [-- --seconds 4]
+ * What to look at before believing a row: `failures` (empty), `others` (what programs outside of the run took of the machine's
+ * cores: a ratio stands only where it is small, and alike in both), and `generator` (share of one core that the generator used; from
+ * 90 % on the row says "generator-limited": the server could have done more).
+ *
+ *   npm run bench:load [-- --quick] [--seconds 4] [--rounds 3] [--connections 1,64,256]
  */
 import { type ChildProcess, fork } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import pg from 'pg';
 import type { GeneratorJob, GeneratorResult } from './generator.ts';
-import { cpuMs, machine, median, residentBytes } from './machine.ts';
+import { cpuSince, cpuTable, machine, machineBusyMs, median, residentBytes } from './machine.ts';
 import { DEFAULT_SERVER, scratchDatabase } from './scratch-database.ts';
 import { ShopProcess } from './shop-process.ts';
 import { addLine, type CartHandle, inParallel, newCart, setAvailable } from './shopper.ts';
@@ -30,6 +35,10 @@ export interface LoadOptions {
 interface Run extends GeneratorResult {
   readonly serverCpuUsPerRequest: number;
   readonly generatorCpuUsPerRequest: number;
+  /** Of one core, 0 to 1. */
+  readonly generatorShare: number;
+  /** Of all cores, 0 to 1: what neither generator nor servers used. */
+  readonly othersShare: number;
 }
 
 interface Target {
@@ -50,6 +59,8 @@ export interface LoadRow {
   readonly p99Us: number;
   readonly serverCpuUs: number;
   readonly generatorCpuUs: number;
+  readonly generatorShare: number;
+  readonly othersShare: number;
   readonly failures: Readonly<Record<string, number>>;
 }
 
@@ -57,7 +68,10 @@ export interface LoadReport {
   readonly machine: string;
   readonly rows: readonly LoadRow[];
   readonly oneRowCommitUs: number;
+  /** At one connection: median add ÷ one-row commit measured right after it; null where one connection was not asked for. */
+  readonly addToCommit: number | null;
   readonly addToEcho: Readonly<Record<string, number>>;
+  readonly readToEcho: Readonly<Record<string, number>>;
   readonly holdToRowUpdate: number;
   readonly firstStartMs: number;
   readonly restartMs: number;
@@ -125,16 +139,24 @@ export async function benchLoad(options: LoadOptions): Promise<LoadReport> {
     };
     const rows: LoadRow[] = [];
     const addToEcho: Record<string, number> = {};
+    const readToEcho: Record<string, number> = {};
+    const commitsUs: number[] = [];
+    const addToCommits: number[] = [];
     for (const connections of options.connections) {
-      const pairs = await alternate([targets.echo, targets.add, targets.read], connections, options);
-      rows.push(...pairs.rows);
-      addToEcho[connections] = median(pairs.perRound.map(([a, b]) => (b ?? 0) / (a ?? 1)));
+      const rounds = await alternate([targets.echo, targets.add, targets.read], connections, options, async (runs) => {
+        if (connections !== 1) return;
+        const commitUs = await oneRowCommit(database.url);
+        commitsUs.push(commitUs);
+        addToCommits.push((runs[1]?.latencyUs.p50 ?? Number.NaN) / commitUs);
+      });
+      rows.push(...rounds.rows);
+      addToEcho[connections] = ratio(rounds.perRound, 1, 0);
+      readToEcho[connections] = ratio(rounds.perRound, 2, 0);
     }
     const most = options.connections.at(-1) ?? 256;
-    const hotPairs = await alternate([targets.row, targets.hold], most, options);
-    rows.push(...hotPairs.rows);
-    const holdToRowUpdate = median(hotPairs.perRound.map(([a, b]) => (b ?? 0) / (a ?? 1)));
-    const oneRowCommitUs = await oneRowCommit(database.url);
+    const hot256 = await alternate([targets.row, targets.hold], most, options);
+    rows.push(...hot256.rows);
+    const holdToRowUpdate = ratio(hot256.perRound, 1, 0);
     const residentMiB = residentBytes(shop.child.pid ?? 0) / 2 ** 20;
 
     tell('kill -9 of everything, then every acknowledged add is counted');
@@ -149,8 +171,10 @@ export async function benchLoad(options: LoadOptions): Promise<LoadReport> {
     const report: LoadReport = {
       machine: machine(),
       rows,
-      oneRowCommitUs,
+      oneRowCommitUs: median(commitsUs),
+      addToCommit: addToCommits.length === 0 ? null : median(addToCommits),
       addToEcho,
+      readToEcho,
       holdToRowUpdate,
       firstStartMs,
       restartMs: shop.readyMs,
@@ -173,9 +197,10 @@ async function alternate(
   targets: readonly Target[],
   connections: number,
   options: LoadOptions,
+  afterRound: (runs: readonly Run[]) => Promise<void> = async () => {},
 ): Promise<{ rows: LoadRow[]; perRound: number[][] }> {
   const runs: Run[][] = targets.map(() => []);
-  for (let round = 0; round < options.rounds; round++)
+  for (let round = 0; round < options.rounds; round++) {
     for (const [index, target] of targets.entries()) {
       const run = await drive(target, connections, options.secondsEach * 1000);
       options.tell(
@@ -183,6 +208,8 @@ async function alternate(
       );
       runs[index]?.push(run);
     }
+    await afterRound(runs.flatMap((own) => own.slice(-1)));
+  }
   const rows = targets.map((target, index): LoadRow => {
     const own = runs[index] ?? [];
     const of = (pick: (run: Run) => number) => median(own.map(pick));
@@ -199,6 +226,8 @@ async function alternate(
       p99Us: of((run) => run.latencyUs.p99),
       serverCpuUs: of((run) => run.serverCpuUsPerRequest),
       generatorCpuUs: of((run) => run.generatorCpuUsPerRequest),
+      generatorShare: of((run) => run.generatorShare),
+      othersShare: of((run) => run.othersShare),
       failures,
     };
   });
@@ -208,11 +237,18 @@ async function alternate(
   return { rows, perRound };
 }
 
+/** Median over the rounds of one target's rate ÷ another's in the same round. */
+function ratio(perRound: readonly (readonly number[])[], over: number, under: number): number {
+  return median(perRound.map((rates) => (rates[over] ?? Number.NaN) / (rates[under] ?? Number.NaN)));
+}
+
 async function drive(target: Target, connections: number, durationMs: number): Promise<Run> {
   const generator = fork(fileURLToPath(new URL('./generator.js', import.meta.url)), ['generate'], {
     stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
   });
-  const before = cpuMs(target.pids());
+  const before = cpuTable(target.pids());
+  const busyBefore = machineBusyMs();
+  const started = performance.now();
   const warmUpMs = Math.min(1000, durationMs / 4);
   const job: GeneratorJob = { port: target.port, connections, warmUpMs, durationMs, requests: target.requests };
   const result = await new Promise<GeneratorResult>((resolve, reject) => {
@@ -220,13 +256,17 @@ async function drive(target: Target, connections: number, durationMs: number): P
     generator.once('exit', (code) => reject(new Error(`the generator ended with ${code}`)));
     generator.send(job);
   });
-  const serverMs = cpuMs(target.pids()) - before;
+  const serverMs = cpuSince(before, cpuTable(target.pids()));
+  const machineMs = (performance.now() - started) * availableParallelism();
+  const othersMs = machineBusyMs() - busyBefore - serverMs - result.wholeCpuMs;
   target.onAcknowledged?.(result.acknowledged);
   const served = result.acknowledged.reduce((sum, n) => sum + n, 0);
   return {
     ...result,
     serverCpuUsPerRequest: (serverMs * 1000) / Math.max(1, served),
     generatorCpuUsPerRequest: (result.generatorCpuMs * 1000) / Math.max(1, result.ok),
+    generatorShare: result.generatorCpuMs / result.elapsedMs,
+    othersShare: Math.max(0, othersMs / machineMs),
   };
 }
 
@@ -271,7 +311,7 @@ async function oneRowCommit(url: string): Promise<number> {
   const client = new pg.Client({ connectionString: url });
   await client.connect();
   try {
-    await client.query('CREATE TABLE one_row (id bigserial PRIMARY KEY, payload bytea NOT NULL)');
+    await client.query('CREATE TABLE IF NOT EXISTS one_row (id bigserial PRIMARY KEY, payload bytea NOT NULL)');
     const query = { name: 'one', text: 'INSERT INTO one_row (payload) VALUES ($1)', values: [Buffer.alloc(120, 1)] };
     const times: number[] = [];
     for (let i = 0; i < 1500; i++) {
@@ -293,26 +333,30 @@ function post(path: string, body: object, cart?: CartHandle): string {
 
 const get = (path: string) => `GET ${path} HTTP/1.1\r\nHost: bench\r\n\r\n`;
 
+/** From this share of a core on the generator is called the limit. */
+const GENERATOR_LIMITED = 0.9;
+
 function describe(report: LoadReport): string[] {
   const lines = [
     '',
-    `${'conn'.padStart(4)}  ${'target'.padEnd(28)} ${'per s'.padStart(8)} ${'p50 µs'.padStart(8)} ${'p99 µs'.padStart(8)}  server µs/req  generator µs/req  failures`,
+    `${'conn'.padStart(4)}  ${'target'.padEnd(28)} ${'per s'.padStart(8)} ${'p50 µs'.padStart(8)} ${'p99 µs'.padStart(8)}  server µs/req  generator µs/req  generator  others  failures`,
   ];
+  const percent = (share: number) => `${Math.round(share * 100)} %`;
   for (const row of report.rows)
     lines.push(
-      `${String(row.connections).padStart(4)}  ${row.target.padEnd(28)} ${Math.round(row.perSecond).toString().padStart(8)} ${row.p50Us.toString().padStart(8)} ${row.p99Us.toString().padStart(8)}  ${row.serverCpuUs.toFixed(0).padStart(13)}  ${row.generatorCpuUs.toFixed(0).padStart(16)}  ${JSON.stringify(row.failures)}`,
+      `${String(row.connections).padStart(4)}  ${row.target.padEnd(28)} ${Math.round(row.perSecond).toString().padStart(8)} ${row.p50Us.toString().padStart(8)} ${row.p99Us.toString().padStart(8)}  ${row.serverCpuUs.toFixed(0).padStart(13)}  ${row.generatorCpuUs.toFixed(0).padStart(16)}  ${percent(row.generatorShare).padStart(9)}  ${percent(row.othersShare).padStart(6)}  ${JSON.stringify(row.failures)}${row.generatorShare >= GENERATOR_LIMITED ? ' generator-limited' : ''}`,
     );
   const one = report.rows.find((row) => row.connections === 1 && row.target.startsWith('durable'));
-  lines.push(
-    '',
-    `add-to-cart ÷ bare echo: ${Object.entries(report.addToEcho)
-      .map(([n, r]) => `${n} conn ${r.toFixed(2)}`)
-      .join(', ')}`,
-  );
+  const list = (ratios: Readonly<Record<string, number>>) =>
+    Object.entries(ratios)
+      .map(([connections, value]) => `${connections} conn ${value.toFixed(2)}`)
+      .join(', ');
+  lines.push('', `add-to-cart ÷ bare echo: ${list(report.addToEcho)}`);
+  lines.push(`product read ÷ bare echo: ${list(report.readToEcho)}`);
   lines.push(`holds on one hot sku ÷ fastify + pg row update: ${report.holdToRowUpdate.toFixed(1)}`);
-  if (one)
+  if (one && report.addToCommit !== null)
     lines.push(
-      `one connection: median add ${one.p50Us} µs, one-row commit ${Math.round(report.oneRowCommitUs)} µs, ratio ${(one.p50Us / report.oneRowCommitUs).toFixed(2)}`,
+      `one connection: median add ${one.p50Us} µs, one-row commit ${Math.round(report.oneRowCommitUs)} µs, ratio ${report.addToCommit.toFixed(2)}`,
     );
   lines.push(
     `start: first ${Math.round(report.firstStartMs)} ms, after kill -9 with ${report.carts} carts ${Math.round(report.restartMs)} ms; resident ${Math.round(report.residentMiB)} MiB`,
@@ -326,16 +370,18 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
     options: {
       quick: { type: 'boolean' },
       seconds: { type: 'string' },
+      rounds: { type: 'string' },
+      connections: { type: 'string' },
       server: { type: 'string' },
       json: { type: 'string' },
     },
   });
   const quick = values.quick === true;
   const report = await benchLoad({
-    connections: quick ? [1, 64] : [1, 16, 64, 256],
+    connections: values.connections?.split(',').map(Number) ?? (quick ? [1, 64] : [1, 16, 64, 256]),
     carts: quick ? 500 : 8000,
     secondsEach: Number(values.seconds ?? (quick ? 1 : 4)),
-    rounds: quick ? 1 : 3,
+    rounds: Number(values.rounds ?? (quick ? 1 : 3)),
     server: values.server ?? DEFAULT_SERVER,
     tell: (line) => void process.stdout.write(`${line}\n`),
   });
