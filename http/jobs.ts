@@ -45,6 +45,8 @@ export interface NodeJobs {
 const RELAY_POLL_MS = 250;
 const DAY_MS = 86_400_000;
 const COLD_AFTER_MS = 7 * DAY_MS;
+/** A closed row's id is remembered this long: longer than any actor repeats itself. */
+const CLOSED_KEPT_MS = 30 * DAY_MS;
 
 export async function startJobs(options: JobsOptions): Promise<NodeJobs> {
   const { storage, system, subjects, provider, mailer, log } = options;
@@ -69,7 +71,7 @@ export async function startJobs(options: JobsOptions): Promise<NodeJobs> {
       answer_cleanup: answerCleanupJob({ removeOldAnswers: (limit) => removeOldAnswers(db, options.now(), limit) }),
       retention: retentionJob({
         removeColdEvents: (limit) => removeColdEvents(db, options.now() - COLD_AFTER_MS, limit),
-        removeClosedOutbox: (limit) => removeClosedOutbox(db, COLD_AFTER_MS, limit),
+        removeClosedOutbox: (limit) => removeClosedOutbox(db, CLOSED_KEPT_MS, limit),
       }),
     },
   });

@@ -12,7 +12,8 @@
  *   let a batch commit after a takeover that began later.
  * - Contiguity is asked after the insert: each event's predecessor must be stored, whether by this batch or before. The
  *   key of the journal refuses a duplicate; only this refuses a gap. It holds because retention never removes an
- *   actor's last event.
+ *   actor's last event. A first event follows nothing; where retention has removed the one that was stored, the snapshot
+ *   that allowed it to refuses another.
  * - A snapshot beyond the stored events is refused: it could only be of events that never were.
  * - Every part is skipped when its arrays are NULL; most batches have three parts.
  *
@@ -111,9 +112,13 @@ BEGIN
       FROM unnest(e_type, e_id, e_seq) AS r (type, id, seq)
       WHERE r.seq > 1
         AND NOT EXISTS (SELECT FROM journal AS j WHERE j.type = r.type AND j.id = r.id AND j.seq = r.seq - 1)
+      UNION ALL
+      SELECT r.type, r.id, r.seq
+      FROM unnest(e_type, e_id, e_seq) AS r (type, id, seq) JOIN snapshot AS s ON s.type = r.type AND s.id = r.id
+      WHERE r.seq = 1
       LIMIT 1;
     IF FOUND THEN
-      RAISE EXCEPTION '% %: sequence % follows no stored one', culprit.type, culprit.id, culprit.seq
+      RAISE EXCEPTION '% %: sequence % does not follow a stored one', culprit.type, culprit.id, culprit.seq
         USING ERRCODE = '${NOT_CONTIGUOUS}';
     END IF;
     IF written <> cardinality(e_id) THEN

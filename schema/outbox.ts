@@ -19,8 +19,7 @@ const TAKEN_MS = 30_000;
 export interface OutboxJob {
   /** The row; a job reports its outcome under this. */
   readonly id: string;
-  /** The id under which the queue is given it: the row's, or `<row>.<attempt>` when it is added again; without colons. */
-  readonly jobId: string;
+  /** 0 at first; one more for each time that it is opened again. */
   readonly attempt: number;
   readonly shard: number;
   readonly job: string;
@@ -36,7 +35,7 @@ export interface OutboxEntry extends OutboxJob {
 
 /** Takes up to `limit` open rows, oldest first; two relays never get the same. Follow with `markRelayed` or `putBack`. */
 export async function takeOpen(db: Kysely<Tables>, limit: number): Promise<OutboxJob[]> {
-  const { rows } = await sql<Omit<OutboxJob, 'jobId'>>`
+  const { rows } = await sql<OutboxJob>`
     WITH picked AS MATERIALIZED (
       SELECT id FROM outbox
       WHERE state = 'open' OR (state = 'taken' AND changed_at < now() - ${ms(TAKEN_MS)})
@@ -44,7 +43,7 @@ export async function takeOpen(db: Kysely<Tables>, limit: number): Promise<Outbo
     )
     UPDATE outbox AS o SET state = 'taken', changed_at = now() FROM picked WHERE o.id = picked.id
     RETURNING o.id, o.attempt, o.shard, o.job, o.doc`.execute(db);
-  return rows.map((row) => ({ ...row, jobId: jobIdOf(row.id, row.attempt) }));
+  return rows;
 }
 
 /** The queue has them. A row that its job has closed meanwhile stays closed. */
@@ -67,7 +66,7 @@ export async function keepRelayed(
     WHERE o.id = r.id AND o.state = 'taken'`.execute(db);
 }
 
-/** The queue did not take them: they are open again, under the same job id. */
+/** The queue did not take them: they are open again, under the same attempt. */
 export async function putBack(db: Kysely<Tables>, ids: readonly string[]): Promise<void> {
   await change(db, ids, 'taken', 'open');
 }
@@ -143,15 +142,10 @@ export async function getOutbox(db: Kysely<Tables>, id: string): Promise<OutboxE
   return row === undefined ? null : entryOf(row);
 }
 
-type Row = Omit<OutboxJob, 'jobId'> & { state: OutboxState; error: string | null; added_at: Date; changed_at: Date };
+type Row = OutboxJob & { state: OutboxState; error: string | null; added_at: Date; changed_at: Date };
 
 function entryOf({ added_at, changed_at, ...row }: Row): OutboxEntry {
-  return { ...row, jobId: jobIdOf(row.id, row.attempt), addedAt: added_at, changedAt: changed_at };
-}
-
-/** BullMQ refuses a custom id with one colon, so a colon is written as a dot, which our ids do not have. */
-function jobIdOf(id: string, attempt: number): string {
-  return (attempt === 0 ? id : `${id}:${attempt}`).replaceAll(':', '.');
+  return { ...row, addedAt: added_at, changedAt: changed_at };
 }
 
 async function change(db: Kysely<Tables>, ids: readonly string[], from: OutboxState, to: OutboxState): Promise<void> {

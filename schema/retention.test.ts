@@ -109,6 +109,17 @@ describe('removing cold events', () => {
   });
 });
 
+describe('an actor whose first events are removed', () => {
+  it('cannot begin anew behind its snapshot', async () => {
+    const events = [1, 2, 3].map((seq) => event('a', seq));
+    await journal.append(batchOf({ events, snapshots: [{ ...cart('a', 3), version: 1, payload: new Uint8Array(1) }] }));
+    assert.equal(await removeColdEvents(database.db, Number.MAX_SAFE_INTEGER, 100), 2);
+    await assert.rejects(journal.append(batchOf({ events: [event('a', 1)] })), { outcome: 'refused' });
+    await assert.rejects(journal.append(fullBatch('a', 1)), { outcome: 'refused' });
+    assert.deepEqual(await seqs('a'), [3]);
+  });
+});
+
 describe('recorded answers', () => {
   const day = 1_700_000_000_000;
   const row = (payload: string, at: number, keyHash = 'k') => ({

@@ -2,8 +2,9 @@ import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { after, before, describe, it } from 'node:test';
 import fc from 'fast-check';
+import type { KyselyPlugin } from 'kysely';
 import { SubjectKeys } from './subjects.ts';
-import { migratedTestDatabase, type TestDatabase } from './test-database.ts';
+import { migratedTestDatabase, type TestDatabase, until } from './test-database.ts';
 
 let database: TestDatabase;
 const dataKey = randomBytes(32);
@@ -54,6 +55,38 @@ describe('subject keys', () => {
     assert.equal(row?.wrapped, null);
     await keys.erase('never had one');
     await assert.rejects(keys.ensure('never had one'), /was erased/);
+  });
+
+  it('are gone from memory once erased, also where they were just being read', async () => {
+    const uses: ((keys: SubjectKeys, subject: string, sealed: Uint8Array) => Promise<unknown>)[] = [
+      (keys, subject, sealed) => keys.open(subject, sealed),
+      (keys, subject) => keys.ensure(subject),
+    ];
+    for (const [index, use] of uses.entries()) {
+      const subject = `raced-${index}`;
+      const sealed = await open().seal(subject, 'x');
+      let arrived = false;
+      let pass: () => void = () => {};
+      const held = new Promise<void>((resolve) => (pass = resolve));
+      // The key has been read, and is not here yet.
+      const late: KyselyPlugin = {
+        transformQuery: ({ node }) => node,
+        transformResult: async ({ result }) => {
+          if (result.rows.length === 0) return result;
+          arrived = true;
+          await held;
+          return result;
+        },
+      };
+      const keys = new SubjectKeys({ db: database.db.withPlugin(late), dataKey });
+      const using = use(keys, subject, sealed);
+      await until(() => arrived, 'the key is read');
+      await keys.erase(subject);
+      pass();
+      await using;
+      assert.equal(await keys.open(subject, sealed), null);
+      await assert.rejects(keys.ensure(subject), /was erased/);
+    }
   });
 
   it('are one per subject when many ask at once, in this process and another', async () => {

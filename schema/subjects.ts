@@ -46,6 +46,8 @@ export class SubjectKeys {
   readonly #cache: LRUCache<string, Buffer>;
   #waiting = new Map<string, Waiting>();
   #flushing = false;
+  /** A key that was read before the last one of these ended may be destroyed by now: it is used, and not kept. */
+  #erasures = 0;
 
   constructor(options: SubjectKeysOptions) {
     if (options.dataKey.length !== KEY_BYTES) throw new Error(`DATA_KEY must be ${KEY_BYTES} bytes`);
@@ -114,25 +116,30 @@ export class SubjectKeys {
 
   /** Destroys the key for good; durable before this resolves. Also for a subject that never had one. */
   async erase(subject: string): Promise<void> {
-    await sql`
-      INSERT INTO subject_key (subject, wrapped, erased_at) VALUES (${subject}, NULL, now())
-      ON CONFLICT (subject) DO UPDATE SET wrapped = NULL, erased_at = coalesce(subject_key.erased_at, now())
-      `.execute(this.#db);
-    this.#cache.delete(subject);
+    try {
+      await sql`
+        INSERT INTO subject_key (subject, wrapped, erased_at) VALUES (${subject}, NULL, now())
+        ON CONFLICT (subject) DO UPDATE SET wrapped = NULL, erased_at = coalesce(subject_key.erased_at, now())
+        `.execute(this.#db);
+    } finally {
+      this.#erasures++;
+      this.#cache.delete(subject);
+    }
   }
 
   async #keyOf(subject: string): Promise<Buffer | null> {
     const cached = this.#cache.get(subject);
     if (cached !== undefined) return cached;
+    const asOf = this.#erasures;
     const query = this.#db.selectFrom('subject_key').select('wrapped').where('subject', '=', subject);
     const wrapped = (await query.executeTakeFirst())?.wrapped ?? null;
-    return wrapped === null ? null : this.#unwrap(subject, wrapped);
+    return wrapped === null ? null : this.#unwrap(subject, wrapped, asOf);
   }
 
-  #unwrap(subject: string, wrapped: Uint8Array): Buffer {
+  #unwrap(subject: string, wrapped: Uint8Array, asOf: number): Buffer {
     const key = unseal(this.#dataKey, subject, wrapped);
     if (key === null) throw new Error(`the key of ${subject} was not wrapped by this DATA_KEY`);
-    this.#cache.set(subject, key);
+    if (asOf === this.#erasures) this.#cache.set(subject, key);
     return key;
   }
 
@@ -142,6 +149,7 @@ export class SubjectKeys {
     while (this.#waiting.size > 0) {
       const group = new Map([...this.#waiting].slice(0, GROUP_MAX));
       for (const subject of group.keys()) this.#waiting.delete(subject);
+      const asOf = this.#erasures;
       try {
         const stored = await this.#insert([...group.keys()]);
         for (const [subject, waiting] of group) {
@@ -151,7 +159,7 @@ export class SubjectKeys {
             continue;
           }
           try {
-            this.#unwrap(subject, wrapped);
+            this.#unwrap(subject, wrapped, asOf);
             waiting.resolve();
           } catch (error) {
             waiting.reject(error);
