@@ -215,12 +215,12 @@ function pricingParts(batch: number, closers: (() => Promise<unknown> | undefine
   const pool = new PricingPool({ threads: 1 });
   pool.setBook(book);
   closers.push(() => pool.close());
-  const crowd = (request: PriceRequest) => Promise.all(Array.from({ length: batch }, async () => pool.price(request)));
+  const crowd = (request: PriceRequest) => Promise.all(Array.from({ length: batch }, () => pool.priceOnThreads(request)));
   return [
     { name: 'pricing, 3 lines, this thread', items: 1, run: () => price(book, three) },
     { name: `pricing, 10 lines and ${coupons.length} coupons, this thread`, items: 1, run: () => price(book, ten) },
     // The pool prices a small cart on the calling thread, all others on its own.
-    { name: 'pricing, 3 lines, pool, one at a time', items: 1, run: async () => pool.price(three) },
+    { name: 'pricing, 3 lines, pool, one at a time', items: 1, run: () => pool.priceOnThreads(three) },
     { name: `pricing, 3 lines, pool, ${batch} at once`, items: batch, run: () => crowd(three) },
     {
       name: `pricing, 10 lines and ${coupons.length} coupons, pool, ${batch} at once`,
