@@ -18,6 +18,7 @@ import {
   TaxState,
   Timestamp,
   Totals,
+  text,
 } from './schemas.ts';
 
 export const QUANTITY_MAX = 999;
@@ -100,7 +101,7 @@ export const LineAddInput = closed({
 });
 export const LineSetInput = closed({ quantity: Type.Integer({ minimum: 0, maximum: QUANTITY_MAX }) });
 
-export const ShippingInput = closed({ method: Type.String({ minLength: 1, maxLength: 64 }) });
+export const ShippingInput = closed({ method: text(64) });
 export const ShippingMethod = Type.Object(
   {
     id: Type.String(),
