@@ -100,6 +100,14 @@ async function wire(
   const storage = await openStorage(config, log);
   closers.push(() => storage.close());
   storage.embedded?.onExit((error) => onFatal(error.message));
+  // The payment provider, which starts while we do; waited for where it is needed.
+  const ownProvider =
+    storage.embedded !== null && config.paymentSandboxUrl === null
+      ? startSandboxProcess(entryPoint(), storage.url, log)
+      : null;
+  // Should it fail before we get there, that is heard of there; should we fail first, it is stopped.
+  ownProvider?.catch(() => {});
+  if (ownProvider !== null) closers.push(async () => (await ownProvider.catch(() => null))?.stop());
   const { database, secrets } = storage;
   const { db } = database;
   const subjects = new SubjectKeys({ db, dataKey: secrets.dataKey });
@@ -137,11 +145,7 @@ async function wire(
   closers.push(() => stock.close());
 
   // Payments.
-  const sandbox =
-    storage.embedded !== null && config.paymentSandboxUrl === null
-      ? await startSandboxProcess(entryPoint(), storage.url, log)
-      : null;
-  if (sandbox !== null) closers.push(() => sandbox.stop());
+  const sandbox = await ownProvider;
   const provider = sandboxProvider({ url: config.paymentSandboxUrl ?? sandbox?.url ?? '' });
 
   // The actors.
