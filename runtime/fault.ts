@@ -1,7 +1,11 @@
 /**
  * A fault: something that kept a command from being decided or answered, as against a refusal, which is a value that an
- * actor returns. `retryable` says whether the same call may succeed later; a fault never means that part of the
- * command took effect, except `outcome_unknown`, where the caller must ask again under the same key.
+ * actor returns. `retryable` says whether the same call may succeed later.
+ *
+ * A fault says that the command took no effect and will take none, with three exceptions, where only asking again (under
+ * the same key) tells: `outcome_unknown`; `shard_unavailable`, since a node that may not answer any more does not say
+ * what became of a write either; and `pricing_unavailable` of a command without a key, which is answered beside its commit.
+ * No fault leaves part of a command in effect.
  */
 export type FaultCode =
   | 'overloaded' // a bounded queue was full
@@ -9,7 +13,7 @@ export type FaultCode =
   | 'shard_unavailable' // this node may not answer for the shard now
   | 'database_unavailable' // the journal cannot be reached
   | 'outcome_unknown' // the write may or may not be durable
-  | 'pricing_unavailable' // the answer could not be computed
+  | 'pricing_unavailable' // the answer could not be computed; under a key nothing was written then
   | 'rejected' // the journal refused this command's data for good
   | 'quarantined' // the actor's stored history cannot be read
   | 'idempotency_full' // the actor keeps as many keys as it may

@@ -6,7 +6,6 @@ import { batchOf } from '../runtime/journal-conformance.ts';
 import { PgJournal } from './journal.ts';
 import { joinAlone, type LoneMembership } from './members.ts';
 import {
-  countOutbox,
   getOutbox,
   listOutbox,
   markFailed,
@@ -107,9 +106,12 @@ describe('the outbox', () => {
     assert.ok(await markFailed(database.db, 'a', 'e'.repeat(5000)));
     await age(10_000_000);
     await reopenStale(database.db, 60_000, 10);
-    assert.deepEqual(await countOutbox(database.db), { open: 1, taken: 0, relayed: 0, failed: 1 });
-    const [failed] = await listOutbox(database.db, { state: 'failed', limit: 10 });
-    assert.equal(failed?.error?.length, 1000);
+    assert.equal((await getOutbox(database.db, 'b'))?.state, 'open');
+    const failed = await listOutbox(database.db, { state: 'failed', limit: 10 });
+    assert.deepEqual(
+      failed.map((row) => [row.id, row.error?.length]),
+      [['a', 1000]],
+    );
     assert.ok(await rerunFailed(database.db, 'a'));
     assert.ok(!(await rerunFailed(database.db, 'a')));
     assert.equal((await getOutbox(database.db, 'a'))?.attempt, 1);

@@ -106,19 +106,6 @@ export async function rerunFailed(db: Kysely<Tables>, id: string): Promise<boole
   return result.numUpdatedRows > 0n;
 }
 
-/** Rows at work, by state. */
-export async function countOutbox(db: Kysely<Tables>): Promise<Record<Exclude<OutboxState, 'closed'>, number>> {
-  const rows = await db
-    .selectFrom('outbox')
-    .select(({ fn }) => ['state', fn.countAll<number>().as('count')])
-    .where('state', '<>', 'closed')
-    .groupBy('state')
-    .execute();
-  const counts = { open: 0, taken: 0, relayed: 0, failed: 0 };
-  for (const row of rows) if (row.state !== 'closed') counts[row.state] = row.count;
-  return counts;
-}
-
 export interface OutboxQuery {
   /** Default: all but closed ones. */
   readonly state?: OutboxState | undefined;

@@ -80,31 +80,16 @@ export async function listPayments(db: Kysely<Tables>, query: PaymentQuery): Pro
   });
 }
 
-export interface StockRecord {
+export interface StockVersion {
   readonly sku: string;
-  readonly onHand: number;
-  readonly held: number;
-  readonly allocated: number;
   readonly available: number;
   readonly version: number;
 }
 
-/** Levels of those skus that have any; a sku without is not in the answer. */
-export async function stockLevels(db: Kysely<Tables>, skus: readonly string[]): Promise<StockRecord[]> {
+/** Of those skus that have any stock row; a sku without is not in the answer. What the feed compares with the versions its sockets have. */
+export async function stockVersions(db: Kysely<Tables>, skus: readonly string[]): Promise<StockVersion[]> {
   if (skus.length === 0) return [];
-  const { rows } = await sql<StockRecord>`
-    SELECT s.key AS sku, s.on_hand AS "onHand", s.held, s.allocated, s.available, s.version
-    FROM unnest(${skus}::text[]) AS r (sku) JOIN stock AS s ON s.key = r.sku`.execute(db);
-  return rows;
-}
-
-/** What the feed compares with the versions its sockets have. */
-export async function stockVersions(
-  db: Kysely<Tables>,
-  skus: readonly string[],
-): Promise<Pick<StockRecord, 'sku' | 'available' | 'version'>[]> {
-  if (skus.length === 0) return [];
-  const { rows } = await sql<Pick<StockRecord, 'sku' | 'available' | 'version'>>`
+  const { rows } = await sql<StockVersion>`
     SELECT s.key AS sku, s.available, s.version
     FROM unnest(${skus}::text[]) AS r (sku) JOIN stock AS s ON s.key = r.sku`.execute(db);
   return rows;
