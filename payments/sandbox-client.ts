@@ -16,6 +16,7 @@ import {
   wrap,
 } from 'cockatiel';
 import { Fault } from '../runtime/fault.ts';
+import { openExchange, type ProviderAnswer, Unreachable, unbelievable } from './http-exchange.ts';
 import type {
   AuthoriseOutcome,
   AuthoriseRequest,
@@ -34,23 +35,15 @@ export interface SandboxProviderOptions {
   readonly concurrency?: number;
 }
 
-const answerLimitBytes = 256 * 1024;
 /** So many calls in a row that met nobody, and calls fail at once for this long. Milliseconds. */
 const unreachableLimit = 20;
 const circuitOpenMs = 1_000;
-
-interface Answer {
-  readonly status: number;
-  readonly body: unknown;
-}
-
-/** Nobody listens or answers there; as against a provider that answers badly, which says nothing about the next call. */
-class Unreachable extends Fault {}
 
 export function sandboxProvider(options: SandboxProviderOptions): PaymentProvider {
   const base = options.url.replace(/\/+$/, '');
   const timeoutMs = options.timeoutMs ?? 10_000;
   const concurrency = options.concurrency ?? 64;
+  const exchange = openExchange(concurrency);
   const guard = wrap(
     bulkhead(concurrency, concurrency * 16),
     circuitBreaker(
@@ -59,9 +52,9 @@ export function sandboxProvider(options: SandboxProviderOptions): PaymentProvide
     ),
   );
 
-  async function call(method: 'GET' | 'POST', path: string, body?: unknown, key?: string): Promise<Answer> {
+  async function call(method: 'GET' | 'POST', path: string, body?: unknown, key?: string): Promise<ProviderAnswer> {
     try {
-      return await guard.execute(() => exchange(method, `${base}${path}`, timeoutMs, body, key));
+      return await guard.execute(() => exchange({ method, url: `${base}${path}`, timeoutMs, body, key }));
     } catch (error) {
       if (error instanceof Fault) throw error;
       if (error instanceof BrokenCircuitError || error instanceof BulkheadRejectedError) {
@@ -107,7 +100,7 @@ function pick({ amount, currency, token, reference }: AuthoriseRequest): Authori
   return { amount, currency, token, reference };
 }
 
-function authoriseOutcome({ status, body }: Answer, request: AuthoriseRequest): AuthoriseOutcome {
+function authoriseOutcome({ status, body }: ProviderAnswer, request: AuthoriseRequest): AuthoriseOutcome {
   // 400 is a refusal of the request as such (a token that is none): nothing was done, and no repeat changes that.
   if (status === 402 || status === 400) return { ok: false, code: codeOf(status, body) };
   if (status !== 200) throw unbelievable(`status ${status} to an authorisation`);
@@ -119,7 +112,7 @@ function authoriseOutcome({ status, body }: Answer, request: AuthoriseRequest): 
 }
 
 function actionOutcome(
-  { status, body }: Answer,
+  { status, body }: ProviderAnswer,
   id: string,
   action: 'capture' | 'void' | 'refund',
   amount: number | null,
@@ -139,57 +132,6 @@ const reached: Readonly<Record<'capture' | 'void' | 'refund', readonly PaymentSt
   void: ['voided'],
   refund: ['captured', 'refunded'],
 };
-
-async function exchange(
-  method: 'GET' | 'POST',
-  url: string,
-  timeoutMs: number,
-  body: unknown,
-  key: string | undefined,
-): Promise<Answer> {
-  const headers: Record<string, string> = { accept: 'application/json' };
-  if (body !== undefined) headers['content-type'] = 'application/json';
-  if (key !== undefined) headers['idempotency-key'] = key;
-  const signal = AbortSignal.timeout(timeoutMs);
-  let response: Response;
-  try {
-    response = await fetch(url, {
-      method,
-      headers,
-      // A redirect would carry a payment somewhere that nobody configured.
-      redirect: 'manual',
-      signal,
-      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-    });
-  } catch (error) {
-    if (signal.aborted || isConnectError(error)) {
-      throw new Unreachable('effect_failed', 'the payment provider does not answer', { cause: error });
-    }
-    throw new Fault('effect_failed', 'the answer of the payment provider was lost', { cause: error });
-  }
-  const text = await readText(response);
-  try {
-    return { status: response.status, body: JSON.parse(text) };
-  } catch {
-    throw unbelievable(`status ${response.status} without JSON`);
-  }
-}
-
-async function readText(response: Response): Promise<string> {
-  const chunks: Uint8Array[] = [];
-  let size = 0;
-  try {
-    for await (const chunk of response.body ?? []) {
-      size += chunk.length;
-      if (size > answerLimitBytes) break;
-      chunks.push(chunk);
-    }
-  } catch (error) {
-    throw new Fault('effect_failed', 'the answer of the payment provider broke off', { cause: error });
-  }
-  if (size > answerLimitBytes) throw unbelievable(`an answer of more than ${answerLimitBytes} bytes`);
-  return Buffer.concat(chunks).toString('utf8');
-}
 
 function paymentOf(value: unknown): Payment {
   if (!isRecord(value)) throw unbelievable('no payment');
@@ -215,17 +157,4 @@ function isState(value: unknown): value is PaymentState {
 
 function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
-/** No connection came about: nothing was sent. */
-function isConnectError(error: unknown): boolean {
-  const cause = error instanceof Error ? (error.cause as { code?: unknown } | undefined) : undefined;
-  const code = cause?.code;
-  return (
-    code === 'ECONNREFUSED' || code === 'ENOTFOUND' || code === 'EHOSTUNREACH' || code === 'UND_ERR_CONNECT_TIMEOUT'
-  );
-}
-
-function unbelievable(what: string): Fault {
-  return new Fault('effect_failed', `the payment provider answered ${what}`);
 }
