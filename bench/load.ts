@@ -67,8 +67,8 @@ export interface LoadRow {
 export interface LoadReport {
   readonly machine: string;
   readonly rows: readonly LoadRow[];
-  readonly oneRowCommitUs: number;
-  /** At one connection: median add ÷ one-row commit measured right after it; null where one connection was not asked for. */
+  /** These two are null where one connection was not asked for. Of the runs: median add ÷ one-row commit measured right after it. */
+  readonly oneRowCommitUs: number | null;
   readonly addToCommit: number | null;
   readonly addToEcho: Readonly<Record<string, number>>;
   readonly readToEcho: Readonly<Record<string, number>>;
@@ -171,7 +171,7 @@ export async function benchLoad(options: LoadOptions): Promise<LoadReport> {
     const report: LoadReport = {
       machine: machine(),
       rows,
-      oneRowCommitUs: median(commitsUs),
+      oneRowCommitUs: commitsUs.length === 0 ? null : median(commitsUs),
       addToCommit: addToCommits.length === 0 ? null : median(addToCommits),
       addToEcho,
       readToEcho,
@@ -354,7 +354,7 @@ function describe(report: LoadReport): string[] {
   lines.push('', `add-to-cart ÷ bare echo: ${list(report.addToEcho)}`);
   lines.push(`product read ÷ bare echo: ${list(report.readToEcho)}`);
   lines.push(`holds on one hot sku ÷ fastify + pg row update: ${report.holdToRowUpdate.toFixed(1)}`);
-  if (one && report.addToCommit !== null)
+  if (one && report.oneRowCommitUs !== null && report.addToCommit !== null)
     lines.push(
       `one connection: median add ${one.p50Us} µs, one-row commit ${Math.round(report.oneRowCommitUs)} µs, ratio ${report.addToCommit.toFixed(2)}`,
     );
