@@ -137,10 +137,23 @@ function problemPage(): string {
   );
   return `<!doctype html>
 <html lang="en">
-<head><meta charset="utf-8"><title>Stampede: problems</title></head>
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>Stampede: problems</title>
+<link rel="icon" href="/docs/favicon-32x32.png">
+<style>
+body { max-width: 60rem; margin: 2rem auto; padding: 0 1rem; font: 16px/1.5 sans-serif; color: #3b4151; }
+table { border-collapse: collapse; width: 100%; }
+th, td { text-align: left; padding: 0.4rem 0.8rem; border-bottom: 1px solid #d8dde7; vertical-align: top; }
+tr:target { background: #fff3c4; scroll-margin-top: 2rem; }
+code { font-size: 0.95em; }
+</style>
+</head>
 <body>
 <h1>Problems</h1>
-<p>Every error is an <code>application/problem+json</code> document (RFC 9457) with one of these codes.</p>
+<p>Every error is an <code>application/problem+json</code> document (RFC 9457) with one of these codes; its <code>type</code>
+leads to its line here. The calls that may answer with it are in the <a href="/docs">API documentation</a>.</p>
 <table>
 <thead><tr><th>Code</th><th>Status</th><th>Meaning</th></tr></thead>
 <tbody>

@@ -5,7 +5,7 @@
 import type { TSchema } from 'typebox';
 import { pathParameters } from './dispatch.ts';
 import { IDEMPOTENCY_KEY_MAX } from './idempotency-key.ts';
-import { PROBLEM_TYPE, PROBLEMS, type ProblemCode, type ProblemKind } from './problem.ts';
+import { PROBLEM_PAGE, PROBLEM_TYPE, PROBLEMS, type ProblemCode, type ProblemKind } from './problem.ts';
 import type { AnyRoute } from './route.ts';
 
 type Json = Readonly<Record<string, unknown>>;
@@ -15,6 +15,27 @@ export interface OpenApiOptions {
   /** Default `/`: the server that the document comes from. */
   readonly serverUrl?: string;
 }
+
+/** What holds for all calls, in Markdown: the first thing that a reader of the page sees. */
+const INTRODUCTION = `Browse, cart, price, check out, order. A 2xx answer to a write means that it is on disk.
+
+- **Credentials**: opening a cart gives a token, which opens that cart and its orders as \`Authorization: Bearer …\`; operators have a key.
+- **Money** is an integer in the currency's minor unit; **times** are RFC 3339 in UTC; **lists** are \`{ items, nextCursor }\`.
+- **Repeat** any write under the same \`Idempotency-Key\`: it has one effect and one answer. \`If-Match\` guards a version.
+- **Errors** are \`application/problem+json\` with a stable \`code\`: [all of them](${PROBLEM_PAGE}). Come back after \`Retry-After\`.
+- **Additions** may come at any time: ignore fields and enum values that you do not know.`;
+
+const TAGS: Readonly<Record<string, string>> = {
+  products: 'What is for sale.',
+  carts: 'Lines, coupons, destination, shipping. Every change answers with the whole cart, priced.',
+  checkout: 'From a cart to an order, charged once.',
+  orders: 'What was bought, for whoever has the token of its cart.',
+  feed: 'Stock as it changes.',
+  'admin: catalogue': 'Products as operators keep them.',
+  'admin: stock': 'Units on hand, held, sold and free to sell.',
+  'admin: orders': 'Every order, and what the shop believes was charged.',
+  'admin: jobs': 'What is done after a commit, and what of it failed for good.',
+};
 
 /** Faults that any call may come to, with the refusals of the edge that depend on no declaration. */
 const ANY_ROUTE: readonly ProblemCode[] = [
@@ -53,11 +74,11 @@ const PROBLEM_SCHEMA: Json = {
   description: 'RFC 9457. Some codes add members, which their calls describe.',
   required: ['type', 'title', 'status', 'detail', 'instance', 'code'],
   properties: {
-    type: { type: 'string', format: 'uri-reference' },
-    title: { type: 'string' },
-    status: { type: 'integer' },
-    detail: { type: 'string' },
-    instance: { type: 'string' },
+    type: { type: 'string', format: 'uri-reference', examples: ['/docs/problems#invalid_request'] },
+    title: { type: 'string', examples: [PROBLEMS.invalid_request.title] },
+    status: { type: 'integer', examples: [PROBLEMS.invalid_request.status] },
+    detail: { type: 'string', description: 'What is wrong this time.', examples: ['/quantity must be >= 1'] },
+    instance: { type: 'string', description: 'The path of the request.', examples: ['/v1/carts'] },
     code: { type: 'string', description: 'A stable word.' },
     errors: {
       type: 'array',
@@ -96,13 +117,11 @@ export function openApiDocument(routes: readonly AnyRoute[], options: OpenApiOpt
     info: {
       title: 'Stampede',
       version: options.version,
-      description:
-        'Browse, cart, price, check out, order. A 2xx answer to a write means that it is on disk. ' +
-        'Clients ignore fields and enum values that they do not know.',
+      description: INTRODUCTION,
       license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
     },
     servers: [{ url: options.serverUrl ?? '/' }],
-    tags: [...tags].map((name) => ({ name, description: `Calls about ${name}.` })),
+    tags: [...tags].map((name) => ({ name, description: TAGS[name] ?? name })),
     paths,
     components: {
       schemas: { ...components.schemas, Problem: PROBLEM_SCHEMA },
@@ -120,6 +139,7 @@ function operation(route: AnyRoute, components: Components): Json {
   return {
     operationId: route.operationId,
     summary: route.summary,
+    ...(route.description === undefined ? undefined : { description: route.description }),
     tags: [route.tag],
     security: route.access === 'none' ? [] : [{ [route.access === 'cart' ? 'cartToken' : 'operatorKey']: [] }],
     parameters: parameters(route, components),
@@ -158,7 +178,15 @@ function parameters(route: AnyRoute, components: Components): Json[] {
   const query = objectParts(route.query);
   for (const [name, schema] of Object.entries(query.properties)) {
     const list = 'type' in schema && schema.type === 'array' ? { style: 'form', explode: false } : undefined;
-    all.push({ name, in: 'query', required: query.required.includes(name), schema: components.take(schema), ...list });
+    const told = 'description' in schema ? { description: schema.description } : undefined;
+    all.push({
+      name,
+      in: 'query',
+      required: query.required.includes(name),
+      ...told,
+      schema: components.take(schema),
+      ...list,
+    });
   }
   if (keyed(route)) {
     const schema =

@@ -43,6 +43,8 @@ export interface Route<P extends TSchema = TSchema, Q extends TSchema = TSchema,
   readonly path: string;
   readonly operationId: string;
   readonly summary: string;
+  /** More than the summary says, in Markdown. */
+  readonly description?: string;
   readonly tag: string;
   readonly access: Access;
   /** Path parameters, decoded. A value outside its schema names nothing: 404 `not_found`; without a schema the handler decides. */

@@ -7,6 +7,14 @@ import { SKUS_PER_MESSAGE_MAX, SUBPROTOCOLS } from '../feed-protocol.ts';
 import { problem } from '../problem.ts';
 import { type AnyRoute, route } from '../route.ts';
 
+const MESSAGES = `Say \`{ "type": "subscribe", "skus": [...], "since"?: { sku: version } }\` (1 to ${SKUS_PER_MESSAGE_MAX} skus in a message, at
+most 1,000 on a socket), \`unsubscribe\`, \`{ "type": "auth", "ticket" }\` or \`{ "type": "ping" }\`.
+
+Hear for each sku one \`snapshot\` (\`sku, available, version\`), or \`current\` where \`since\` is up to date; then \`stock\`
+with \`at\`; also \`pong\` and \`error\` (\`code, detail\`). Versions only grow; a slow reader skips some and ends on the newest.
+
+Closed with 4000 (bad message), 4008 (too slow) or 4013 (going away; \`retryAfterMs\` in the reason).`;
+
 export function feedRoutes(): AnyRoute[] {
   return [
     route({
@@ -14,6 +22,7 @@ export function feedRoutes(): AnyRoute[] {
       path: '/v1/feed',
       operationId: 'openFeed',
       summary: `Live stock over a WebSocket (subprotocols ${SUBPROTOCOLS.join(', ')})`,
+      description: MESSAGES,
       tag: 'feed',
       access: 'none',
       query: Type.Object(

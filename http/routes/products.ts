@@ -78,7 +78,7 @@ export function productRoutes(app: App): AnyRoute[] {
     method: 'GET',
     path: '/images/{file}',
     operationId: 'getProductImage',
-    summary: 'The picture of a product, as `{sku}.svg`',
+    summary: 'The picture of a product: its sku and .svg',
     tag: 'products',
     access: 'none',
     params: Type.Object({ file: PathWord }),
