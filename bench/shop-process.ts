@@ -3,11 +3,12 @@
  * public contract, killed without mercy. Relies on the built `dist/`; every process started here is ended by its own id.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { closeSync, mkdtempSync, openSync, readdirSync, readFileSync, readlinkSync, rmSync } from 'node:fs';
+import { randomUUID } from 'node:crypto';
+import { closeSync, mkdirSync, mkdtempSync, openSync, readdirSync, readFileSync, readlinkSync, rmSync } from 'node:fs';
 import http from 'node:http';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 export const ADMIN_KEY = 'test-admin-key-0123456789abcdef0123456789abcdef';
@@ -71,7 +72,8 @@ export class ShopProcess {
   static async start(options: ShopOptions = {}): Promise<ShopProcess> {
     const port = options.port ?? (await freePort());
     const dataDir = options.dataDir ?? mkdtempSync(join(tmpdir(), 'stampede-shop-'));
-    const logFile = join(mkdtempSync(join(tmpdir(), 'stampede-log-')), 'shop.log');
+    const logFile = join(logFolder(dataDir), `${randomUUID()}.log`);
+    mkdirSync(logFolder(dataDir), { recursive: true });
     const log = openSync(logFile, 'a');
     const started = performance.now();
     const child = spawn(process.execPath, ['--enable-source-maps', entryPoint(), 'start'], {
@@ -155,9 +157,12 @@ export class ShopProcess {
     const deadline = performance.now() + 10_000;
     while (this.family().some(isAlive) && performance.now() < deadline) await pause(20);
     rmSync(this.dataDir, { recursive: true, force: true });
-    rmSync(dirname(this.logFile), { recursive: true, force: true });
+    rmSync(logFolder(this.dataDir), { recursive: true, force: true });
   }
 }
+
+/** Logs of all starts on one data directory. */
+const logFolder = (dataDir: string) => `${dataDir}.logs`;
 
 /** The built `stampede.js`, found upwards from this module. */
 export function entryPoint(): string {
