@@ -215,7 +215,8 @@ function pricingParts(batch: number, closers: (() => Promise<unknown> | undefine
   const pool = new PricingPool({ threads: 1 });
   pool.setBook(book);
   closers.push(() => pool.close());
-  const crowd = (request: PriceRequest) => Promise.all(Array.from({ length: batch }, () => pool.priceOnThreads(request)));
+  const crowd = (request: PriceRequest) =>
+    Promise.all(Array.from({ length: batch }, () => pool.priceOnThreads(request)));
   return [
     { name: 'pricing, 3 lines, this thread', items: 1, run: () => price(book, three) },
     { name: `pricing, 10 lines and ${coupons.length} coupons, this thread`, items: 1, run: () => price(book, ten) },
