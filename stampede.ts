@@ -29,8 +29,10 @@ program
       { level: config.logLevel, base: { node: config.nodeId } },
       pino.destination({ dest: 2, sync: true }),
     );
-    const { startNode } = await import('./http/node.ts');
-    const node = await startNode(config, { log, version, onFatal: (reason) => fail(reason) });
+    const { openStorage } = await import('./http/storage.ts');
+    // The database starts, and recovers where it must, while the rest of the shop is loaded.
+    const [storage, { startNode }] = await Promise.all([openStorage(config, log), import('./http/node.ts')]);
+    const node = await startNode(config, storage, { log, version, onFatal: (reason) => fail(reason) });
     process.stdout.write(`stampede ${version} serves ${node.url}\n${node.notes.map((note) => `  ${note}\n`).join('')}`);
     let stoppingSince: number | null = null;
     const stop = (signal: NodeJS.Signals) => {

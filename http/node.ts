@@ -42,7 +42,7 @@ import { startSandboxProcess } from './sandbox-process.ts';
 import { seedDemo } from './seed.ts';
 import { skuResponder } from './sku-view.ts';
 import { StockCache } from './stock-cache.ts';
-import { openStorage } from './storage.ts';
+import type { Storage } from './storage.ts';
 import { AdminKeys, CartTokens } from './tokens.ts';
 
 export interface NodeOptions {
@@ -69,8 +69,8 @@ const LANES = 1;
 const CHECKOUT_WAIT_MS = 5_000;
 const DRAIN_MS = 10_000;
 
-/** Rejects with one line where something that the node rests on is missing; what was started is stopped again. */
-export async function startNode(config: Config, options: NodeOptions): Promise<RunningNode> {
+/** Rejects with one line where something that the node rests on is missing; what was started is stopped again, the storage too. */
+export async function startNode(config: Config, storage: Storage, options: NodeOptions): Promise<RunningNode> {
   const { log } = options;
   const closers: (() => unknown)[] = [];
   const closeAll = async () => {
@@ -83,7 +83,7 @@ export async function startNode(config: Config, options: NodeOptions): Promise<R
     }
   };
   try {
-    return await wire(config, options, closers, closeAll);
+    return await wire(config, storage, options, closers, closeAll);
   } catch (error) {
     await closeAll();
     throw error;
@@ -92,12 +92,12 @@ export async function startNode(config: Config, options: NodeOptions): Promise<R
 
 async function wire(
   config: Config,
+  storage: Storage,
   { log, version, onFatal }: NodeOptions,
   closers: (() => unknown)[],
   closeAll: () => Promise<void>,
 ): Promise<RunningNode> {
   // The database, and who this node is in it.
-  const storage = await openStorage(config, log);
   closers.push(() => storage.close());
   storage.embedded?.onExit((error) => onFatal(error.message));
   // The payment provider, which starts while we do; waited for where it is needed.
