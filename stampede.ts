@@ -8,6 +8,7 @@ import { readFileSync } from 'node:fs';
 import { Command, InvalidArgumentError } from 'commander';
 import pino from 'pino';
 import { ConfigError, parseConfig } from './http/config.ts';
+import { boundHeapGrowth } from './http/heap.ts';
 
 const packageFile = new URL(import.meta.url.endsWith('.ts') ? './package.json' : '../package.json', import.meta.url);
 const { version, description } = JSON.parse(readFileSync(packageFile, 'utf8')) as {
@@ -24,6 +25,7 @@ program
   .command('start', { isDefault: true })
   .description('run a node: an embedded database and a demo shop unless DATABASE_URL names a database')
   .action(async () => {
+    boundHeapGrowth();
     const config = parseConfig(process.env);
     const log = pino(
       { level: config.logLevel, base: { node: config.nodeId } },

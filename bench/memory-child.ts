@@ -8,6 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { uuidv7 } from 'uuidv7';
 import type { ProductTerms } from '../actors/cart-protocol.ts';
 import { actorTypes } from '../actors/registry.ts';
+import { boundHeapGrowth } from '../http/heap.ts';
 import type { ActorRef } from '../runtime/actor.ts';
 import { SystemClock } from '../runtime/clock.ts';
 import { encodeEvent } from '../runtime/codec.ts';
@@ -146,6 +147,7 @@ export async function bounded(
   bound: number,
   tell: (sample: Sample) => void,
 ): Promise<void> {
+  boundHeapGrowth();
   const database = openDatabase({ url });
   await migrate(database);
   const clock = new SystemClock();
