@@ -97,7 +97,7 @@ it('a parked caller whose time is over hears outcome_unknown and leaves nothing 
   let finish: () => void = () => {};
   const handlers = { work: () => new Promise<void>((resolve) => (finish = resolve)) };
   await inWorld({ handlers, limits: { tickMs: 5 } }, async (world) => {
-    const ask = world.ask('a', { kind: 'begin', effect: callEffect('e'), wait: true }, { timeoutMs: 20 });
+    const ask = world.ask('a', { kind: 'begin', effect: callEffect('e'), wait: true }, { timeoutMs: 1_000 });
     assert.equal(await faultOf(ask), 'outcome_unknown');
     finish();
     await until(() => world.system.inspect({ type: 'probe', id: 'a' })?.effects.length === 0);
