@@ -27,8 +27,9 @@ export async function startSandboxProcess(
 
   const run = (port: number): ChildProcess => {
     const started = fork(entry, ['sandbox', '--port', String(port)], {
+      // Nothing else of the shop's environment: its secrets are no business of a payment provider.
       // By the environment: a command line is shown to every user of the machine, and the address holds a password.
-      env: { ...process.env, SANDBOX_DATABASE_URL: databaseUrl },
+      env: { SANDBOX_DATABASE_URL: databaseUrl },
       stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
       execArgv: ['--enable-source-maps'],
     });

@@ -13,6 +13,7 @@ import { PgJournal } from '../schema/journal.ts';
 import { joinAlone } from '../schema/members.ts';
 import { migrate } from '../schema/migrate.ts';
 import type { Config } from './config.ts';
+import { LANES } from './storage.ts';
 
 const STOCKING_WIDTH = 256;
 
@@ -31,9 +32,8 @@ export async function seedDatabase(
     await migrate(database);
     if (!(await isCatalogueEmpty(database.db))) throw new Error('the catalogue is not empty: nothing was changed');
     const clock = new SystemClock();
-    const lanes = 2;
-    const membership = await joinAlone({ database, nodeId: `${config.nodeId}-seed`.slice(-40), lanes, clock });
-    const journal = new PgJournal({ database, incarnation: membership.incarnation, lanes });
+    const membership = await joinAlone({ database, nodeId: `${config.nodeId}-seed`.slice(-40), lanes: LANES, clock });
+    const journal = new PgJournal({ database, incarnation: membership.incarnation, lanes: LANES });
     const system = createActorSystem({ types: actorTypes(), journal, clock, membership });
     try {
       await system.start();
