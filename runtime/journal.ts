@@ -59,6 +59,16 @@ export interface Batch {
 }
 
 /**
+ * Shards of one lane that a living member gives to another, as a statement of that lane: for each, the owner and the epoch after the
+ * given one, all or none. Outcomes are those of an append; `refused` where a row is not as given, or `to` is not alive.
+ */
+export interface Gift {
+  readonly lane: number;
+  readonly to: string;
+  readonly shards: readonly { readonly shard: number; readonly epoch: number }[];
+}
+
+/**
  * - `refused`: definitely not written, and never will be as it is (bad data, a gap, a duplicate); splitting may save the rest.
  * - `fenced`: definitely not written; this incarnation may not write on the lane any more.
  * - `unknown`: the connection was lost or timed out; the backend may still be at work. Call `resolve`.
@@ -106,6 +116,14 @@ export interface Journal {
   /** Actors of the given shards (null: all) whose timer row is due at `now`, earliest first. Reads only; rows stay until the actor's own append changes them. */
   dueTimers(now: number, shards: readonly number[] | null, limit: number): Promise<(ActorRef & { due: number })[]>;
   close(): Promise<void>;
+}
+
+/** A journal whose writer is one member of several. */
+export interface GivingJournal extends Journal {
+  /** Resolves when the shards are the other's. Rejects with `AppendError`. In the lane's place of an append: one call in flight per lane. */
+  give(gift: Gift): Promise<void>;
+  /** As `resolve`, of a gift. */
+  resolveGift(gift: Gift): Promise<'committed' | 'void'>;
 }
 
 export function emptyBatch(lane: number): {

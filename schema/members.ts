@@ -113,6 +113,11 @@ class Lease implements LoneMembership {
     return this.#state === 'alive' && this.#options.clock.monotonic() < this.#deadline;
   }
 
+  /** Alone, there is nobody else to read what it writes. */
+  writes(_type: string, newest: number): number {
+    return newest;
+  }
+
   onFenced(listener: () => void): void {
     if (this.#state === 'fenced') listener();
     else this.#listeners.push(listener);
