@@ -42,5 +42,12 @@ export interface GivingMembership extends Membership {
 
 /** The membership of a process that is alone in its world (tests, benches, the simulator's smallest case). */
 export function soleMember(nodeId = 'node-1', incarnation = 'inc-1'): Membership {
-  return { incarnation, nodeId, owns: () => true, epoch: () => 1, mayAnswer: () => true, writes: (_type, newest) => newest };
+  return {
+    incarnation,
+    nodeId,
+    owns: () => true,
+    epoch: () => 1,
+    mayAnswer: () => true,
+    writes: (_type, newest) => newest,
+  };
 }
