@@ -53,7 +53,7 @@ test('a bad value in the environment stops the start with one line that names it
       ['PAYMENT_PROVIDER', 'piggybank'],
     ] as const) {
       const ended = await command(['start'], { DATA_DIR: dataDir, [name]: value });
-      assert.equal(ended.code, 1, name);
+      assert.equal(ended.code, 78, name);
       assert.match(ended.stderr, new RegExp(`^stampede: ${name}: [^\\n]+\\n$`), `${name}: ${ended.stderr}`);
     }
   } finally {

@@ -5,16 +5,51 @@
  * shop's modules, and the shop waits for it.
  */
 import { readFileSync } from 'node:fs';
-import { Command, InvalidArgumentError } from 'commander';
-import pino from 'pino';
-import { ConfigError, parseConfig } from './http/config.ts';
+import { fileURLToPath } from 'node:url';
+import { Command, InvalidArgumentError, Option } from 'commander';
+import pino, { type Logger } from 'pino';
+import { CONFIG_EXIT_CODE, type Config, ConfigError, isConfiguration, parseConfig } from './http/config.ts';
 import { boundHeapGrowth } from './http/heap.ts';
+import type { ChildWord } from './http/supervisor.ts';
 
 const packageFile = new URL(import.meta.url.endsWith('.ts') ? './package.json' : '../package.json', import.meta.url);
 const { version, description } = JSON.parse(readFileSync(packageFile, 'utf8')) as {
   version: string;
   description: string;
 };
+
+/** Who is told how the start went, and why it ended. */
+interface Terminal {
+  serving(url: string, notes: readonly string[]): void;
+  /** Ends the process. */
+  failed(reason: string, exitCode: number): void;
+}
+
+let terminal: Terminal = {
+  serving(url, notes) {
+    process.stdout.write(`stampede ${version} serves ${url}\n${notes.map((note) => `  ${note}\n`).join('')}`);
+  },
+  failed(reason, exitCode) {
+    process.stderr.write(`stampede: ${reason}\n`);
+    process.exit(exitCode);
+  },
+};
+
+/** Under `--nodes`: the supervisor speaks for all. */
+const parentProcess: Terminal = {
+  serving(_url, notes) {
+    tell({ kind: 'serving', notes }, () => {});
+  },
+  failed(reason, exitCode) {
+    tell({ kind: 'ended', reason, configuration: exitCode === CONFIG_EXIT_CODE }, () => process.exit(exitCode));
+  },
+};
+
+function tell(word: ChildWord, then: () => void): void {
+  // Should the parent be gone, nobody is left to tell.
+  if (process.send === undefined || !process.connected) then();
+  else process.send(word, then);
+}
 
 /** Within this time a second signal to stop is the same one come by another way. */
 const SAME_SIGNAL_MS = 1_000;
@@ -24,35 +59,68 @@ const program = new Command('stampede').description(description).version(version
 program
   .command('start', { isDefault: true })
   .description('run a node: an embedded database and a demo shop unless DATABASE_URL names a database')
-  .action(async () => {
-    boundHeapGrowth();
+  .option(
+    '--nodes <n>',
+    'this many nodes on one port, on DATABASE_URL and REDIS_URL; those that die are started again',
+    count,
+  )
+  .addOption(new Option('--supervised', 'tell the parent process instead of the terminal').hideHelp())
+  .action((options: { nodes?: number; supervised?: true }) => {
+    if (options.supervised) terminal = parentProcess;
     const config = parseConfig(process.env);
     const log = pino(
       { level: config.logLevel, base: { node: config.nodeId } },
       pino.destination({ dest: 2, sync: true }),
     );
-    const { openStorage } = await import('./http/storage.ts');
-    // The database starts, and recovers where it must, while the rest of the shop is loaded.
-    const [storage, { startNode }] = await Promise.all([openStorage(config, log), import('./http/node.ts')]);
-    const node = await startNode(config, storage, { log, version, onFatal: (reason) => fail(reason) });
-    process.stdout.write(`stampede ${version} serves ${node.url}\n${node.notes.map((note) => `  ${note}\n`).join('')}`);
-    let stoppingSince: number | null = null;
-    const stop = (signal: NodeJS.Signals) => {
-      if (stoppingSince !== null) {
-        // Ctrl-C under npm comes twice: from the terminal, and passed on by npm. Only a later one is impatience.
-        if (performance.now() - stoppingSince > SAME_SIGNAL_MS) process.exit(1);
-        return;
-      }
-      stoppingSince = performance.now();
-      log.info({ signal }, 'draining');
-      node.stop().then(
-        () => process.exit(0),
-        (error: unknown) => fail(`could not stop in order: ${message(error)}`),
-      );
-    };
-    process.on('SIGTERM', stop);
-    process.on('SIGINT', stop);
+    return options.nodes === undefined ? startOne(config, log) : startSeveral(config, options.nodes, log);
   });
+
+async function startOne(config: Config, log: Logger): Promise<void> {
+  boundHeapGrowth();
+  const { openStorage } = await import('./http/storage.ts');
+  // The database starts, and recovers where it must, while the rest of the shop is loaded.
+  const [storage, { startNode }] = await Promise.all([openStorage(config, log), import('./http/node.ts')]);
+  const node = await startNode(config, storage, { log, version, onFatal: (reason) => fail(new Error(reason)) });
+  terminal.serving(node.url, node.notes);
+  let stoppingSince: number | null = null;
+  const stop = (signal: string) => {
+    if (stoppingSince !== null) {
+      // Ctrl-C under npm comes twice: from the terminal, and passed on by npm. Only a later one is impatience.
+      if (performance.now() - stoppingSince > SAME_SIGNAL_MS) process.exit(1);
+      return;
+    }
+    stoppingSince = performance.now();
+    log.info({ signal }, 'draining');
+    node.stop().then(
+      () => process.exit(0),
+      (error: unknown) => fail(new Error(`could not stop in order: ${message(error)}`)),
+    );
+  };
+  process.on('SIGTERM', stop);
+  process.on('SIGINT', stop);
+  // The supervisor has gone, however it ended.
+  process.once('disconnect', () => stop('disconnect'));
+}
+
+async function startSeveral(config: Config, nodes: number, log: Logger): Promise<void> {
+  const { NODES_MAX, startSupervisor } = await import('./http/supervisor.ts');
+  if (nodes < 1 || nodes > NODES_MAX) throw new ConfigError('--nodes', `must be 1 to ${NODES_MAX}`);
+  if (config.databaseUrl === null || config.redisUrl === null)
+    throw new ConfigError('--nodes', 'needs DATABASE_URL and REDIS_URL: what the nodes share, and how they talk');
+  const supervisor = await startSupervisor({
+    ...config,
+    nodes,
+    nodePrefix: process.env.NODE_ID?.trim() ? config.nodeId : 'node',
+    entry: fileURLToPath(import.meta.url),
+    environment: process.env,
+    log,
+    onServing: (url, notes) => terminal.serving(url, [`${nodes} nodes`, ...notes]),
+  });
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => supervisor.stop(signal));
+  const refusal = await supervisor.ended;
+  if (refusal !== null) terminal.failed(refusal, CONFIG_EXIT_CODE);
+  else process.exit(0);
+}
 
 program
   .command('seed')
@@ -95,13 +163,10 @@ function count(text: string): number {
 
 const message = (error: unknown) => (error instanceof Error ? error.message : String(error));
 
-/** One line on stderr, no stack: what an operator can act on. */
-function fail(reason: string): never {
-  process.stderr.write(`stampede: ${reason}\n`);
-  process.exit(1);
+/** One line, no stack: what an operator can act on. */
+function fail(error: unknown): void {
+  if (process.env.LOG_LEVEL === 'debug' && error instanceof Error) process.stderr.write(`${error.stack}\n`);
+  terminal.failed(message(error), isConfiguration(error) ? CONFIG_EXIT_CODE : 1);
 }
 
-program.parseAsync().catch((error: unknown) => {
-  if (process.env.LOG_LEVEL === 'debug' && error instanceof Error) process.stderr.write(`${error.stack}\n`);
-  fail(message(error));
-});
+program.parseAsync().catch(fail);

@@ -39,6 +39,7 @@ test('each bad value is one line that names its variable', () => {
     REDIS_URL: 'http://localhost',
     CLUSTER_ID: 'a b',
     NODE_ID: 'x'.repeat(65),
+    SHARED_PORT: 'yes',
     ADMIN_KEY: 'short',
     TOKEN_SECRET: `${'s'.repeat(40)},short`,
     DATA_KEY: 'AAAA',
@@ -63,6 +64,14 @@ test('an outside database asks for every secret and for a payment provider', () 
   for (const name of ['ADMIN_KEY', 'TOKEN_SECRET', 'DATA_KEY', 'PAYMENT_SANDBOX_URL']) {
     assert.ok(refused({ ...outside, [name]: '' }).startsWith(`${name}: is required`), name);
   }
+});
+
+test('only nodes of one cluster may share a port', () => {
+  const outside = { DATABASE_URL: 'postgres://shop@db/shop', PAYMENT_SANDBOX_URL: 'http://127.0.0.1:1', ...SECRETS };
+  assert.equal(parseConfig(outside).sharedPort, false);
+  assert.ok(refused({ ...outside, SHARED_PORT: '1' }).startsWith('SHARED_PORT: '));
+  assert.ok(refused({ REDIS_URL: 'redis://127.0.0.1', SHARED_PORT: '1' }).startsWith('SHARED_PORT: '));
+  assert.equal(parseConfig({ ...outside, REDIS_URL: 'redis://127.0.0.1', SHARED_PORT: '1' }).sharedPort, true);
 });
 
 test('a refusal repeats no secret and no password', () => {

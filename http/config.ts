@@ -5,11 +5,19 @@
 import { BlockList } from 'node:net';
 import { parseRateLimits, type RateLimitRules } from './rate-limits.ts';
 
+/** What a start ends with that no repeat can help: `EX_CONFIG` of sysexits. Other ends have 1. */
+export const CONFIG_EXIT_CODE = 78;
+
 export class ConfigError extends Error {
   constructor(variable: string, message: string) {
     super(`${variable}: ${message}`);
     this.name = 'ConfigError';
   }
+}
+
+/** Whether the error says that the environment must be changed before another start. */
+export function isConfiguration(error: unknown): boolean {
+  return error instanceof ConfigError;
 }
 
 export const SECRET_NAMES = ['ADMIN_KEY', 'TOKEN_SECRET', 'DATA_KEY'] as const;
@@ -21,6 +29,8 @@ export interface Config {
   readonly port: number;
   /** Default 127.0.0.1. */
   readonly host: string;
+  /** True: other nodes of the cluster may listen on `port` too. Default false: a second process there is refused. */
+  readonly sharedPort: boolean;
   /** null: operators' calls are served on `port`. */
   readonly opsPort: number | null;
   /** null: embedded PostgreSQL under `dataDir`. */
@@ -29,6 +39,7 @@ export interface Config {
   /** null: one node, no bus; jobs on PostgreSQL. */
   readonly redisUrl: string | null;
   readonly clusterId: string;
+  /** The same over restarts: shards come back to where they were. */
   readonly nodeId: string;
   /** What was given; in embedded mode the missing ones are generated and kept under `dataDir`. */
   readonly secrets: Readonly<Partial<Record<SecretName, string>>>;
@@ -63,6 +74,10 @@ export function parseConfig(env: Environment): Config {
       'PAYMENT_SANDBOX_URL',
       'is required where DATABASE_URL is set (`stampede sandbox` runs a provider)',
     );
+  const redisUrl = url(text, 'REDIS_URL', ['redis:', 'rediss:']);
+  const sharedPort = flag(text, 'SHARED_PORT');
+  if (sharedPort && (databaseUrl === null || redisUrl === null))
+    throw new ConfigError('SHARED_PORT', 'is for nodes of one cluster: it needs DATABASE_URL and REDIS_URL');
   const opsPort = text('OPS_PORT') === null ? null : port(text, 'OPS_PORT', 0);
   const logLevel = text('LOG_LEVEL') ?? 'info';
   if (!isLogLevel(logLevel))
@@ -70,10 +85,11 @@ export function parseConfig(env: Environment): Config {
   return {
     port: port(text, 'PORT', 8080),
     host: text('HOST') ?? '127.0.0.1',
+    sharedPort,
     opsPort,
     databaseUrl,
     dataDir: text('DATA_DIR') ?? '.data',
-    redisUrl: url(text, 'REDIS_URL', ['redis:', 'rediss:']),
+    redisUrl,
     clusterId: name(text, 'CLUSTER_ID', 'stampede'),
     nodeId: name(text, 'NODE_ID', 'node-1'),
     secrets,
@@ -118,6 +134,12 @@ function port(text: (name: string) => string | null, variable: string, fallback:
   if (!/^\d{1,5}$/.test(value) || Number(value) > 65_535)
     throw new ConfigError(variable, `must be a port from 0 to 65535, not ${quote(value)}`);
   return Number(value);
+}
+
+function flag(text: (name: string) => string | null, variable: string): boolean {
+  const value = text(variable) ?? '0';
+  if (value !== '0' && value !== '1') throw new ConfigError(variable, `must be 0 or 1, not ${quote(value)}`);
+  return value === '1';
 }
 
 function name(text: (name: string) => string | null, variable: string, fallback: string): string {

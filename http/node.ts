@@ -225,7 +225,7 @@ async function wire(
       adminKeys: new AdminKeys(secrets.adminKey),
       metrics,
       ...(withFeed ? { attach: (native) => feed.attach(native) } : {}),
-      exclusive: true,
+      exclusive: !config.sharedPort,
     });
   const described = allRoutes(app);
   const isOperators = (route: AnyRoute) => route.path.startsWith('/v1/admin');
