@@ -40,6 +40,66 @@ export interface GivingMembership extends Membership {
   gave(shards: readonly number[], to: string): void;
 }
 
+/**
+ * A member's life. `joining` → `alive` → `leaving` → `left`, or from any of the first three `dead`, by another's takeover. The
+ * first three live: they renew, and nobody takes what is theirs. Only an `alive` one is given shards.
+ */
+export type MemberState = 'joining' | 'alive' | 'leaving' | 'left' | 'dead';
+
+/** A living member as this one last saw it, itself included. */
+export interface MemberSeen {
+  readonly incarnation: string;
+  readonly nodeId: string;
+  readonly state: 'joining' | 'alive' | 'leaving';
+  /** Its share of the shards is in proportion to it. */
+  readonly weight: number;
+  /** Has a bus to the others. */
+  readonly bus: boolean;
+  readonly leaseMs: number;
+  readonly renewals: number;
+  /** How long this member has watched it without a renewal. */
+  readonly quietMs: number;
+  readonly shards: number;
+  /** What it publishes about itself. */
+  readonly status: Readonly<Record<string, unknown>>;
+}
+
+/** Shards that this member has and `to` should have. */
+export interface Surplus {
+  /** An incarnation. */
+  readonly to: string;
+  readonly shards: readonly number[];
+}
+
+/** One member of several, seen from its own process: who it is, what it has, and what moves shards between members. */
+export interface ClusterMembership extends GivingMembership, ShardMap {
+  /** Acknowledged renewals so far. */
+  readonly renewals: number;
+  /** Called once, when this member finds that another has taken over from it; at once where that is known already. */
+  onFenced(listener: () => void): void;
+  /** The living members, in the order of their node ids. From memory, at most one look old. */
+  members(): readonly MemberSeen[];
+  /**
+   * At most `limit` shards to give away now, none where all is as it should be. Of a leaving member that is everything that somebody
+   * can take. Only members that renew are named. From memory.
+   */
+  surplus(limit: number): readonly Surplus[];
+  /** Reads the rows, with a reading that begins after the call. For news, *moved* answers and tests; it reads by itself every 250 ms. */
+  look(): Promise<void>;
+  /** After this member has changed rows that others should look at (joined, took over, claimed, gave, is leaving): tell them. */
+  onChange(listener: () => void): void;
+  /** For a member that joined with `ready: false`, when its actors can be asked: `joining` → `alive`. Claims and is given shards from now on. */
+  beginServing(): Promise<void>;
+  /** `alive` → `leaving`: is given nothing more. What it has, it keeps until it gives it away. */
+  beginLeaving(): Promise<void>;
+  /** Gives up the fences, after the last append: what it still has is claimed by others. Stops renewing even where it rejects. */
+  leave(): Promise<void>;
+  /** Called once, when an operator has asked this member to leave (`requestDrain` in `schema/members.ts`); at once where that is known already. */
+  onDrainRequested(listener: () => void): void;
+  /** What other members and operators see of this one (hand-offs, lag), JSON of at most 4 KiB; written about once a second where it changed. */
+  publish(status: Readonly<Record<string, unknown>>): void;
+}
+
 /** The membership of a process that is alone in its world (tests, benches, the simulator's smallest case). */
 export function soleMember(nodeId = 'node-1', incarnation = 'inc-1'): Membership {
   return {

@@ -39,6 +39,26 @@ export interface JoinOptions {
   readonly takeAtOnce?: boolean;
   /** Event versions this process can read, by actor type. */
   readonly eventVersions?: Readonly<Record<string, number>>;
+  /**
+   * True where this process has a bus to the others. Default false: it refuses to start beside a living member, as one with a bus
+   * refuses beside a living one without.
+   */
+  readonly bus?: boolean;
+  /** Default 1. */
+  readonly weight?: number;
+  /** False: it is given and claims no shards until `beginServing`. Default true. */
+  readonly ready?: boolean;
+  /** Compared with that of every living member; a start that does not fit is refused. Default: not compared. */
+  readonly identity?: MemberIdentity;
+}
+
+/** Fingerprints (HMACs) of secrets that all members must share; never the secrets. */
+export interface MemberIdentity {
+  readonly dataKey: string;
+  /** Of the token secret that signs. */
+  readonly signing: string;
+  /** Of all token secrets, the signing one too. */
+  readonly verifying: readonly string[];
 }
 
 export interface LoneMembership extends Membership {
