@@ -76,7 +76,7 @@ export const PROBLEMS = {
   not_ready: { status: 503, title: 'This node cannot serve yet.' },
   draining: { status: 503, title: 'This node is going away.' },
   effect_failed: { status: 503, title: 'A step outside this server has no outcome yet.' },
-} as const satisfies Record<string, ProblemKind> & Record<FaultCode, ProblemKind>;
+} as const satisfies Record<string, ProblemKind> & Record<Exclude<FaultCode, 'moved'>, ProblemKind>;
 
 export type ProblemCode = keyof typeof PROBLEMS;
 
@@ -153,7 +153,9 @@ export function retryAfter(delayMs: number): string {
  */
 export function faultReply(thrown: unknown): ProblemReply {
   if (!(thrown instanceof Fault)) return problem('internal');
-  return problem(thrown.code, { retryAfterMs: thrown.retryAfterMs });
+  // `moved` is between members; should it get here, the caller hears what it comes to.
+  const code = thrown.code === 'moved' ? 'shard_unavailable' : thrown.code;
+  return problem(code, { retryAfterMs: thrown.retryAfterMs });
 }
 
 export function isProblemCode(code: string): code is ProblemCode {

@@ -2,16 +2,21 @@
  * A command on its way, with whoever waits for it; and the list of all that still wait, so that one coarse sweep can
  * tell each of them in bounded time, however long the database stays away.
  *
- * Stages of a call: `waiting` (undecided: in a mailbox or deferred) → `gated` (decided, behind a commit) or `parked`
- * (decided, until a later decision settles it, then `gated`) → `joining` (committed, its answer still being rendered) →
- * `answered`. A sweep may go to `answered` from anywhere; whatever comes later for such a call is dropped.
+ * Stages of a call: `waiting` (undecided: in a mailbox, deferred, or kept while its shard is handed over) → `gated`
+ * (decided, behind a commit) or `parked` (decided, until a later decision settles it, then `gated`) → `joining`
+ * (committed, its answer still being rendered) → `answered`. `forwarded`: another member has it, and answers; or it comes
+ * home and is `waiting` again, as is a parked one whose shard was handed over. A sweep may go to `answered` from anywhere;
+ * whatever comes later for such a call is dropped.
  */
 import type { ActorRef, KeyRef } from './actor.ts';
 
-export type CallStage = 'waiting' | 'gated' | 'parked' | 'joining' | 'answered';
+export type CallStage = 'waiting' | 'gated' | 'parked' | 'joining' | 'forwarded' | 'answered';
 
-/** `caller`: from outside the actor system. The others are its own: a message between actors, an effect's outcome, a wake. */
-export type CallOrigin = 'caller' | 'send' | 'outcome' | 'wake';
+/**
+ * `caller`: from outside the cluster; `peer`: from another member, for whoever asked there. The others are the actor
+ * system's own: a message between actors, an effect's outcome, a wake.
+ */
+export type CallOrigin = 'caller' | 'peer' | 'send' | 'outcome' | 'wake';
 
 export class Call {
   readonly ref: ActorRef;
@@ -25,6 +30,10 @@ export class Call {
   readonly reject: (error: unknown) => void;
 
   stage: CallStage = 'waiting';
+  /** Deciding it twice does no harm. */
+  repeatable: boolean;
+  /** It was decided once before: nothing may be said that claims that it had no effect. */
+  begun = false;
   /** Its decision had something to write. */
   wrote = false;
   /** The answer is what was recorded under the key, to be looked up once the gate is open. */
@@ -56,19 +65,35 @@ export class Call {
     this.reject = reject;
     this.key = key;
     this.render = render;
+    this.repeatable = key !== undefined || origin === 'send';
+  }
+
+  /** Somebody outside this actor system waits for it: it is answered only under a lease. */
+  get outside(): boolean {
+    return this.origin === 'caller' || this.origin === 'peer';
   }
 }
 
+/** In how many margins after its deadline a call is told that its time is over. */
+const MARGINS: Readonly<Record<CallStage, number>> = {
+  waiting: 0,
+  parked: 0,
+  gated: 1,
+  joining: 1,
+  forwarded: 2,
+  answered: 0,
+};
+
 /** All accepted calls with a deadline, oldest first (a list through the calls themselves: no allocation per call). */
 export class OpenCalls {
-  /** Calls of callers outside. */
+  /** Calls from outside this actor system. */
   callers = 0;
   #oldest: Call | null = null;
   #newest: Call | null = null;
 
   add(call: Call): void {
-    if (call.deadline === Number.POSITIVE_INFINITY) return;
-    if (call.origin === 'caller') this.callers++;
+    if (call.deadline === Number.POSITIVE_INFINITY || call.listed) return;
+    if (call.outside) this.callers++;
     call.listed = true;
     call.older = this.#newest;
     if (this.#newest === null) this.#oldest = call;
@@ -79,7 +104,7 @@ export class OpenCalls {
   remove(call: Call): void {
     if (!call.listed) return;
     call.listed = false;
-    if (call.origin === 'caller') this.callers--;
+    if (call.outside) this.callers--;
     if (call.older === null) this.#oldest = call.newer;
     else call.older.newer = call.newer;
     if (call.newer === null) this.#newest = call.older;
@@ -88,12 +113,14 @@ export class OpenCalls {
     call.newer = null;
   }
 
-  /** Calls whose time is over at `now`: undecided and parked ones at their deadline, decided ones `marginMs` later. */
+  /**
+   * Calls whose time is over at `now`: undecided and parked ones at their deadline, decided ones `marginMs` later; forwarded ones
+   * after twice that, since whoever has them tells first.
+   */
   overdue(now: number, marginMs: number): Call[] {
     const overdue: Call[] = [];
     for (let call = this.#oldest; call !== null; call = call.newer) {
-      const decided = call.stage === 'gated' || call.stage === 'joining';
-      if (now >= call.deadline + (decided ? marginMs : 0)) overdue.push(call);
+      if (now >= call.deadline + MARGINS[call.stage] * marginMs) overdue.push(call);
     }
     return overdue;
   }

@@ -11,6 +11,7 @@ export type FaultCode =
   | 'overloaded' // a bounded queue was full
   | 'deadline_exceeded' // the command was not decided before its deadline
   | 'shard_unavailable' // this node may not answer for the shard now
+  | 'moved' // another member has the shard: told to a peer, which asks there; never to a caller
   | 'database_unavailable' // the journal cannot be reached
   | 'outcome_unknown' // the write may or may not be durable
   | 'pricing_unavailable' // the answer could not be computed; under a key nothing was written then

@@ -62,7 +62,7 @@ export class Gate {
   answer(call: Call, value: unknown): void {
     if (call.stage === 'answered') return;
     // Asked again here: the lease may have ended while the commit was on its way.
-    if (call.origin === 'caller' && !this.#options.membership.mayAnswer()) {
+    if (call.outside && !this.#options.membership.mayAnswer()) {
       this.fail(call, new Fault('shard_unavailable', 'this node may not answer now'));
       return;
     }
@@ -70,10 +70,25 @@ export class Gate {
     call.resolve(value);
   }
 
-  fail(call: Call, fault: Fault): void {
+  /** The answer of the member that has the shard: it was under that member's lease. */
+  relay(call: Call, value: unknown): void {
     if (call.stage === 'answered') return;
     this.#close(call);
-    this.#options.stats[`fault_${fault.code}`]++;
+    call.resolve(value);
+  }
+
+  fail(call: Call, fault: Fault): void {
+    if (call.stage === 'answered') return;
+    const told = call.begun && claimsNoEffect(fault) ? openFault(fault) : fault;
+    this.#close(call);
+    this.#options.stats[`fault_${told.code}`]++;
+    call.reject(told);
+  }
+
+  /** Ends a call of the runtime's own that is repeated by itself; no fault is counted. */
+  drop(call: Call, fault: Fault): void {
+    if (call.stage === 'answered') return;
+    this.#close(call);
     call.reject(fault);
   }
 
@@ -93,6 +108,16 @@ export class Gate {
   }
 }
 
+function claimsNoEffect(fault: Fault): boolean {
+  return (
+    fault.retryable && fault.code !== 'outcome_unknown' && fault.code !== 'shard_unavailable' && fault.code !== 'moved'
+  );
+}
+
+function openFault(cause: Fault): Fault {
+  return new Fault('outcome_unknown', 'begun before its shard changed hands, and not known to have ended', { cause });
+}
+
 export function renderFault(cause: unknown): Fault {
   return cause instanceof Fault
     ? cause
@@ -105,6 +130,8 @@ function overdueFault(call: Call): Fault {
       return call.wrote
         ? new Fault('outcome_unknown', 'decided, but not known to be durable before the deadline')
         : new Fault('database_unavailable', 'what the answer rests on was not durable before the deadline');
+    case 'forwarded':
+      return new Fault('outcome_unknown', 'the member that has the shard did not answer before the deadline');
     case 'parked':
       return new Fault('outcome_unknown', 'the outcome was not known before the deadline');
     case 'joining':

@@ -8,6 +8,7 @@ const FAULT_CODES: readonly FaultCode[] = [
   'overloaded',
   'deadline_exceeded',
   'shard_unavailable',
+  'moved',
   'database_unavailable',
   'outcome_unknown',
   'pricing_unavailable',
@@ -54,6 +55,9 @@ export function createStats() {
     effectsRetried: 0,
     effectsDropped: 0,
     wakes: 0,
+    /** Commands handed to other members, and taken from them. */
+    forwarded: 0,
+    served: 0,
     timerRows: 0,
     decideUs: 0,
     encodeUs: 0,

@@ -11,6 +11,7 @@ import type { Cell, Entry, Kind } from './cell.ts';
 import type { Clock } from './clock.ts';
 import { Effects } from './effects.ts';
 import { Fault } from './fault.ts';
+import { Forwarding } from './forwarding.ts';
 import { Gate } from './gate.ts';
 import { Answers } from './idempotency.ts';
 import { type ActorSummary, summaryOf } from './inspect.ts';
@@ -20,6 +21,7 @@ import { type Limits, limitsWith } from './limits.ts';
 import type { Membership } from './members.ts';
 import { createStats, type Stats } from './metrics.ts';
 import type { QuarantinedActor } from './quarantine.ts';
+import type { Remote } from './remote.ts';
 import { Residents } from './residents.ts';
 import { laneOf, shardOf } from './shard.ts';
 import { Timers } from './timers.ts';
@@ -34,11 +36,37 @@ export interface AskOptions {
   readonly render?: boolean;
   /** The id was made just now by this process and cannot have a history: skip loading. */
   readonly fresh?: boolean;
+  /** Deciding the command twice does no harm (it only reads): where another member has the shard, it may be asked again. A keyed one always is. */
+  readonly repeatable?: boolean;
+}
+
+/** A call that came from another member. */
+export interface PeerCall {
+  readonly ref: ActorRef;
+  readonly command: unknown;
+  readonly key?: KeyRef | undefined;
+  readonly render: boolean;
+  /** On this node's monotonic clock. */
+  readonly deadline: number;
+  /** As said by the sender (`ForwardedCall.repeatable`). */
+  readonly repeatable: boolean;
 }
 
 export interface ActorSystem {
   /** Resolves with the reply (or the rendered value) once everything it rests on is durable. Rejects with a `Fault`. */
   ask(ref: ActorRef, command: unknown, options?: AskOptions): Promise<unknown>;
+  /**
+   * As `ask`, for a call that came from another member: it is decided here or not at all. Rejects with the fault `moved` where this
+   * member does not have the shard: nothing of the call took effect then, or (where it was `repeatable`) it may be decided once more.
+   */
+  serve(call: PeerCall): Promise<unknown>;
+  /**
+   * Gives shards to the living member of incarnation `to`, those of one lane together (`handoff.ts`). Resolves with the shards
+   * that went; the others are still this member's. Past `timeoutMs` nothing new is tried; what was sent is waited for.
+   */
+  give(shards: readonly number[], to: string, timeoutMs: number): Promise<readonly number[]>;
+  /** To be called after the membership owns other shards than before: what is due in those that came is looked for at once. */
+  moved(shards: readonly number[]): void;
   /** Rows of the read side, right after their commit, in order per key. */
   onProjection(listener: (row: ProjectionRow) => void): void;
   start(): Promise<void>;
@@ -59,6 +87,8 @@ export interface ActorSystemOptions {
   readonly journal: Journal;
   readonly clock: Clock;
   readonly membership: Membership;
+  /** The way to the other members. Default: none, and what is not this member's is refused with `shard_unavailable`. */
+  readonly remote?: Remote;
   // biome-ignore lint/suspicious/noExplicitAny: responders of many types, each used only with its own
   readonly responders?: Readonly<Record<string, Responder<any, any>>>;
   readonly handlers?: Readonly<Record<string, EffectHandler>>;
@@ -84,6 +114,7 @@ class System implements ActorSystem {
   readonly #kinds = new Map<string, Kind>();
   readonly #lanes: Lane[] = [];
   readonly #gate: Gate;
+  readonly #forwarding: Forwarding;
   readonly #answers: Answers;
   readonly #effects: Effects;
   readonly #timers: Timers;
@@ -116,6 +147,8 @@ class System implements ActorSystem {
       replay: (call) => this.#answers.replay(call),
       onQuiet: () => this.#quiet(),
     });
+    const home = (call: Call): void => clock.schedule(() => this.#again(call));
+    this.#forwarding = new Forwarding({ remote: options.remote, gate: this.#gate, stats, home });
     this.#answers = new Answers({
       journal,
       limits,
@@ -172,8 +205,27 @@ class System implements ActorSystem {
       const deadline = this.#clock.monotonic() + (options.timeoutMs ?? this.#limits.askTimeoutMs);
       const render = options.render === true;
       const call = new Call(ref, command, 'caller', deadline, resolve, reject, options.key, render);
+      if (options.repeatable === true) call.repeatable = true;
       this.#submit(call, options.fresh === true);
     });
+  }
+
+  serve({ ref, command, key, render, deadline, repeatable }: PeerCall): Promise<unknown> {
+    this.#stats.served++;
+    return new Promise((resolve, reject) => {
+      const call = new Call(ref, command, 'peer', deadline, resolve, reject, key, render);
+      if (repeatable) call.repeatable = true;
+      this.#submit(call, false);
+    });
+  }
+
+  give(_shards: readonly number[], _to: string, _timeoutMs: number): Promise<readonly number[]> {
+    return Promise.resolve([]);
+  }
+
+  moved(shards: readonly number[]): void {
+    const arrived = shards.filter((shard) => this.#membership.owns(shard));
+    if (arrived.length > 0) this.#timers.arrived(arrived);
   }
 
   onProjection(listener: (row: ProjectionRow) => void): void {
@@ -248,9 +300,14 @@ class System implements ActorSystem {
     const { id } = call.ref;
     let cell = kind.cells.get(id);
     const shard = cell === undefined ? shardOf(call.ref.type, id) : cell.shard;
-    const refusal = this.#refusal(call, cell, shard);
+    const owned = this.#membership.owns(shard);
+    const refusal = this.#refusal(call, cell, owned);
     if (refusal !== null) {
       this.#gate.fail(call, refusal);
+      return;
+    }
+    if (!owned) {
+      this.#forwarding.take(call, shard);
       return;
     }
     this.#gate.calls.add(call);
@@ -268,17 +325,29 @@ class System implements ActorSystem {
     }
   }
 
+  /** It was accepted before: what is told to new ones only is not told to it. */
+  #again(call: Call): void {
+    if (call.stage === 'answered') return;
+    call.stage = 'waiting';
+    call.wrote = false;
+    this.#submit(call, false);
+  }
+
   /** Why the command is not taken, if so: nothing of it has been done then. */
-  #refusal(call: Call, cell: Cell | undefined, shard: number): Fault | null {
-    const outside = call.origin === 'caller';
+  #refusal(call: Call, cell: Cell | undefined, owned: boolean): Fault | null {
+    const { outside } = call;
+    const { calls } = this.#gate;
     if (this.#phase === 'fenced') return new Fault('shard_unavailable', 'this node was fenced');
-    if (this.#phase === 'stopped' || (this.#phase === 'draining' && outside)) {
+    if (this.#phase === 'stopped' || (this.#phase === 'draining' && call.origin === 'caller' && !call.listed)) {
       return new Fault('draining', 'this node is going away', { retryAfterMs: 1000 });
     }
-    if (!this.#membership.owns(shard) || (outside && !this.#membership.mayAnswer())) {
-      return new Fault('shard_unavailable', 'this node may not answer for the shard now', { retryAfterMs: 1000 });
+    if (outside && !call.listed && calls.callers >= this.#limits.commandsLimit) {
+      return overloaded('too many open commands');
     }
-    if (outside && this.#gate.calls.callers >= this.#limits.commandsLimit) return overloaded('too many open commands');
+    if (!owned) return null;
+    if (outside && !this.#membership.mayAnswer()) {
+      return new Fault('shard_unavailable', 'this node may not answer now', { retryAfterMs: 1000 });
+    }
     if (cell === undefined) {
       if (outside && this.#residents.passivation.size >= this.#limits.actorsHardLimit) {
         return overloaded('too many busy actors');

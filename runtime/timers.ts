@@ -95,6 +95,25 @@ export class Timers {
     if (own !== null) this.#note(cell, own, this.#clock.now());
   }
 
+  /**
+   * Shards have come from another member: their actors are woken that are due, or wait for an effect. Whoever had them
+   * issues none of their effects any more, so these rows are not waited for until they are due.
+   */
+  arrived(shards: readonly number[]): void {
+    if (this.#state === 'running') void this.#lookAhead(shards);
+  }
+
+  async #lookAhead(shards: readonly number[]): Promise<void> {
+    const { effectWakeMs, timerStuckLimit } = this.#limits;
+    try {
+      const rows = await this.#journal.dueTimers(this.#clock.now() + effectWakeMs, shards, timerStuckLimit);
+      if (this.#state !== 'running') return;
+      for (const row of rows) if (this.#host.resident(row) === undefined) this.#host.wake(row);
+    } catch (error) {
+      this.#host.report('timer_sweep_failed', { error: String(error) });
+    }
+  }
+
   /** Wakes actors in memory whose time has come. */
   fire(): void {
     const now = this.#clock.now();
