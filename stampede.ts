@@ -80,7 +80,7 @@ async function startOne(config: Config, log: Logger): Promise<void> {
   const { openStorage } = await import('./http/storage.ts');
   // The database starts, and recovers where it must, while the rest of the shop is loaded.
   const [storage, { startNode }] = await Promise.all([openStorage(config, log), import('./http/node.ts')]);
-  const node = await startNode(config, storage, { log, version, onFatal: (reason) => fail(new Error(reason)) });
+  const node = await startNode(config, storage, { log, version, onFatal: fail });
   terminal.serving(node.url, node.notes);
   let stoppingSince: number | null = null;
   const stop = (signal: string) => {

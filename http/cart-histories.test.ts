@@ -8,7 +8,7 @@ import { PgJournal } from '../schema/journal.ts';
 import { joinAlone, type LoneMembership } from '../schema/members.ts';
 import { getOutbox } from '../schema/outbox.ts';
 import { migratedTestDatabase, type TestDatabase, until } from '../schema/test-database.ts';
-import { cartHistories } from './cart-histories.ts';
+import { removeCartHistory } from './cart-histories.ts';
 
 /** The database's clock, ahead by as much as the test says. */
 class LaterClock extends SystemClock {
@@ -57,15 +57,15 @@ test('an expired cart can be read for a week, then its history is removed and th
 
   // As it is when the actor leaves memory between the look at it and the removal.
   const blind = { ...system, ask: system.ask.bind(system), inspect: () => null } as unknown as ActorSystem;
-  await assert.rejects(cartHistories(database, journal, blind, membership.incarnation).remove(ref.id, row));
+  const owner = { database, journal, system, incarnation: membership.incarnation };
+  await assert.rejects(removeCartHistory({ ...owner, system: blind }, ref.id, row));
   assert.equal((await getOutbox(database.db, row))?.state, 'open');
   assert.equal(await events(ref.id), 3);
 
-  const histories = cartHistories(database, journal, system, membership.incarnation);
-  await histories.remove(ref.id, row);
+  await removeCartHistory(owner, ref.id, row);
   assert.equal(await events(ref.id), 0);
   assert.equal((await getOutbox(database.db, row))?.state, 'closed');
   system.evictAll();
-  await histories.remove(ref.id, row);
+  await removeCartHistory(owner, ref.id, row);
   assert.deepEqual(await system.ask(ref, { kind: 'get' }), { ok: false, code: 'not_found' });
 });

@@ -4,7 +4,6 @@
  */
 import type { OrderDoc } from '../actors/order-protocol.ts';
 import type { PaymentProvider } from '../payments/provider.ts';
-import type { ActorSystem } from '../runtime/system.ts';
 import { removeOldAnswers } from '../schema/answers.ts';
 import type { EmbeddedLog } from '../schema/embedded.ts';
 import { removeClosedOutbox, removeColdEvents } from '../schema/retention.ts';
@@ -18,18 +17,18 @@ import type { AskActor, OrderContact } from '../workers/order-jobs.ts';
 import { outboxOn, startRelay } from '../workers/outbox-relay.ts';
 import { openQueues } from '../workers/queues.ts';
 import { retentionJob } from '../workers/retention-job.ts';
-import type { CartHistories } from './cart-histories.ts';
 import type { Storage } from './storage.ts';
 
 export interface JobsOptions {
   readonly storage: Storage;
   readonly redisUrl: string | null;
   readonly clusterId: string;
-  readonly system: ActorSystem;
+  readonly ask: AskActor;
   readonly provider: PaymentProvider;
   readonly subjects: SubjectKeys;
   readonly mailer: Mailer;
-  readonly histories: CartHistories;
+  /** Removes the history of a cart that has expired, at its owner (`cart-histories.ts`). */
+  readonly removeCart: (cartId: string, outboxId: string) => Promise<void>;
   /** Milliseconds since the epoch by the database's clock. */
   readonly now: () => number;
   readonly log: EmbeddedLog;
@@ -48,9 +47,8 @@ const COLD_AFTER_MS = 7 * DAY_MS;
 const CLOSED_KEPT_MS = 30 * DAY_MS;
 
 export async function startJobs(options: JobsOptions): Promise<NodeJobs> {
-  const { storage, system, subjects, provider, mailer, log } = options;
+  const { storage, ask, subjects, provider, mailer, log } = options;
   const { db } = storage.database;
-  const ask: AskActor = (ref, command) => system.ask(ref, command);
   const outbox = outboxOn(db);
   const queues = await openQueues({
     databaseUrl: storage.url,
@@ -66,7 +64,7 @@ export async function startJobs(options: JobsOptions): Promise<NodeJobs> {
         openContact: async ({ contact }) =>
           (await subjects.open(contact.subject, contact.bytes)) as OrderContact | null,
       }),
-      cart_cleanup: cartCleanupJob({ removeCart: (cartId, outboxId) => options.histories.remove(cartId, outboxId) }),
+      cart_cleanup: cartCleanupJob({ removeCart: options.removeCart }),
       answer_cleanup: answerCleanupJob({ removeOldAnswers: (limit) => removeOldAnswers(db, options.now(), limit) }),
       retention: retentionJob({
         removeColdEvents: (limit) => removeColdEvents(db, options.now() - COLD_AFTER_MS, limit),

@@ -10,10 +10,9 @@ import { paymentHandlers } from '../payments/effects.ts';
 import { sandboxProvider } from '../payments/sandbox-client.ts';
 import type { EffectHandler } from '../runtime/actor.ts';
 import { SystemClock } from '../runtime/clock.ts';
-import { createActorSystem } from '../runtime/system.ts';
+import { Fault } from '../runtime/fault.ts';
 import { Catalogue } from '../schema/catalogue.ts';
 import { isCatalogueEmpty, seedCatalogue } from '../schema/demo.ts';
-import { PgJournal } from '../schema/journal.ts';
 import { joinAlone } from '../schema/members.ts';
 import { stockVersions } from '../schema/read-side.ts';
 import { SubjectKeys } from '../schema/subjects.ts';
@@ -23,7 +22,7 @@ import type { PriceRequest } from '../workers/quote.ts';
 import type { App } from './app.ts';
 import { adminAnswersOf, readSideOf, subjectsOf } from './app-sources.ts';
 import { auditLog } from './audit-log.ts';
-import { cartHistories } from './cart-histories.ts';
+import { removeCartHistory } from './cart-histories.ts';
 import { cartResponder } from './cart-view.ts';
 import { TrustedProxies } from './client-address.ts';
 import type { Config } from './config.ts';
@@ -31,6 +30,7 @@ import { docsRoutes } from './docs.ts';
 import { createEdge, type Edge } from './edge.ts';
 import { createFeed } from './feed.ts';
 import { healthRoutes, metricsRoutes } from './health.ts';
+import { openIncarnation } from './incarnation.ts';
 import { startJobs } from './jobs.ts';
 import { Metrics } from './metrics.ts';
 import { orderResponder } from './order-view.ts';
@@ -43,13 +43,14 @@ import { seedDemo } from './seed.ts';
 import { skuResponder } from './sku-view.ts';
 import { StockCache } from './stock-cache.ts';
 import { LANES, type Storage } from './storage.ts';
+import { Succession } from './succession.ts';
 import { AdminKeys, CartTokens } from './tokens.ts';
 
 export interface NodeOptions {
   readonly log: Logger;
   readonly version: string;
-  /** The node cannot go on (fenced, or its database was taken); one line. */
-  readonly onFatal: (reason: string) => void;
+  /** The node cannot go on (fenced, or its database was taken); its message is one line. */
+  readonly onFatal: (error: Error) => void;
 }
 
 export interface RunningNode {
@@ -93,7 +94,7 @@ async function wire(
 ): Promise<RunningNode> {
   // The database, and who this node is in it.
   closers.push(() => storage.close());
-  storage.embedded?.onExit((error) => onFatal(error.message));
+  storage.embedded?.onExit(onFatal);
   // The payment provider, which starts while we do; waited for where it is needed.
   const ownProvider =
     storage.embedded !== null && config.paymentSandboxUrl === null
@@ -107,19 +108,6 @@ async function wire(
   const subjects = new SubjectKeys({ db, dataKey: secrets.dataKey });
   await subjects.check();
   const clock = new SystemClock();
-  const types = actorTypes();
-  const membership = await joinAlone({
-    database,
-    nodeId: config.nodeId.slice(0, 40),
-    lanes: LANES,
-    clock,
-    takeAtOnce: storage.embedded !== null,
-    eventVersions: Object.fromEntries(types.map((type) => [type.type, type.eventVersion])),
-  });
-  closers.push(() => membership.leave());
-  membership.onFenced(() => onFatal("another member has taken over this node's place"));
-  const journal = new PgJournal({ database, incarnation: membership.incarnation, lanes: LANES });
-  closers.push(() => journal.close());
 
   // Prices and stock, in memory.
   const catalogue = await Catalogue.load(db);
@@ -142,35 +130,55 @@ async function wire(
   const sandbox = await ownProvider;
   const provider = sandboxProvider({ url: config.paymentSandboxUrl ?? sandbox?.url ?? '' });
 
-  // The actors.
-  const system = createActorSystem({
-    types,
-    journal,
-    clock,
-    membership,
-    responders: { cart: cartResponder({ pricing, stock }), order: orderResponder(), sku: skuResponder() },
-    handlers: {
-      ...(paymentHandlers(provider) as unknown as Record<string, EffectHandler>),
-      'order.price': async (input) => pricing.price(input as PriceRequest, { final: true }),
-    },
-    report: (event, detail) => log.warn(detail, event),
+  // The actors, under one incarnation after the other.
+  const types = actorTypes();
+  const actors = new Succession({
+    open: () =>
+      openIncarnation({
+        database,
+        clock,
+        types,
+        join: () =>
+          joinAlone({
+            database,
+            nodeId: config.nodeId.slice(0, 40),
+            lanes: LANES,
+            clock,
+            takeAtOnce: storage.embedded !== null,
+            eventVersions: Object.fromEntries(types.map((type) => [type.type, type.eventVersion])),
+          }),
+        responders: { cart: cartResponder({ pricing, stock }), order: orderResponder(), sku: skuResponder() },
+        handlers: {
+          ...(paymentHandlers(provider) as unknown as Record<string, EffectHandler>),
+          'order.price': async (input) => pricing.price(input as PriceRequest, { final: true }),
+        },
+        onProjection: (row) => stock.apply(row),
+        report: (event, detail) => log.warn(detail, event),
+      }),
+    // Whoever has taken over the embedded database is a stranger.
+    rejoins: storage.embedded === null,
+    onFatal,
+    log,
   });
-  system.onProjection((row) => stock.apply(row));
-  await system.start();
-  closers.push(() => system.drain(DRAIN_MS));
+  await actors.start();
+  closers.push(() => actors.end(DRAIN_MS));
   if (storage.embedded !== null && (await isCatalogueEmpty(db))) {
-    await seedDemo(system, (data) => seedCatalogue(db, data));
+    await seedDemo(actors, (data) => seedCatalogue(db, data));
     await catalogue.refresh();
   }
   const jobs = await startJobs({
     storage,
     redisUrl: config.redisUrl,
     clusterId: config.clusterId,
-    system,
+    ask: (ref, command) => actors.ask(ref, command),
     provider,
     subjects,
     mailer: openMailer({ smtpUrl: config.smtpUrl ?? undefined, directory: `${storage.dataDir}/mail` }),
-    histories: cartHistories(database, journal, system, membership.incarnation),
+    async removeCart(cartId, outboxId) {
+      if (actors.current === null) throw new Fault('shard_unavailable', 'this node is joining');
+      const { journal, system, membership } = actors.current;
+      await removeCartHistory({ database, journal, system, incarnation: membership.incarnation }, cartId, outboxId);
+    },
     now: () => clock.now(),
     log,
   });
@@ -178,7 +186,7 @@ async function wire(
 
   // The edge.
   const app: App = {
-    system,
+    system: actors,
     clock,
     catalogue,
     pricing,
@@ -195,7 +203,7 @@ async function wire(
     settings: { checkoutWaitMs: CHECKOUT_WAIT_MS },
   };
   const metrics = new Metrics();
-  metrics.registerStats('actors', () => system.stats);
+  metrics.registerStats('actors', () => actors.stats);
   metrics.registerStats('pricing', () => ({ ...pricing.stats }));
   const feedRule = config.rateLimits === 'off' ? undefined : config.rateLimits.feed;
   const feedLimiter = feedRule === undefined ? null : new RateLimiter('feed', feedRule);
@@ -211,7 +219,7 @@ async function wire(
   metrics.registerStats('feed', () => ({ ...feed.stats }));
   let draining = false;
   const ready = () => {
-    const reasons = [...(draining ? ['draining'] : []), ...(membership.mayAnswer() ? [] : ['the database is away'])];
+    const reasons = [...(draining ? ['draining'] : []), ...actors.reasonsNotToServe()];
     return { ready: reasons.length === 0, reasons };
   };
   const edge = (routes: readonly AnyRoute[], withFeed: boolean): Edge =>

@@ -17,6 +17,8 @@ import { LANES } from './storage.ts';
 
 const STOCKING_WIDTH = 256;
 
+type Actors = Pick<ActorSystem, 'ask'>;
+
 /**
  * For `stampede seed`: joins as the only member (which refuses while another lives), seeds, leaves.
  * @param products how many generated products; null: the demo shop
@@ -53,14 +55,14 @@ export async function seedDatabase(
 }
 
 /** For the first start of an embedded database, on the node's own actors. */
-export async function seedDemo(system: ActorSystem, write: (data: DemoData) => Promise<void>): Promise<void> {
+export async function seedDemo(system: Actors, write: (data: DemoData) => Promise<void>): Promise<void> {
   const data = demoData();
   await stock(system, data.stock);
   await write(data);
 }
 
 /** Brings each sku's stock to the given units, if it was never adjusted; safe to repeat after a crash. */
-async function stock(system: ActorSystem, units: Readonly<Record<string, number>>): Promise<void> {
+async function stock(system: Actors, units: Readonly<Record<string, number>>): Promise<void> {
   const entries = Object.entries(units);
   let next = 0;
   const work = async () => {

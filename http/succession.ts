@@ -1,0 +1,116 @@
+/**
+ * The incarnations of a node, one after the other. The edge, the jobs and the feed live as long as the process and speak to the
+ * actors through this: `ask` goes to the incarnation that serves now.
+ *
+ * States:
+ * - `joining`: no incarnation: whoever asks hears `shard_unavailable` (503, with `Retry-After`). Joined → `serving`. Tried again with
+ *   back-off, but not where the refusal is about the configuration: then the process is to end (`onFatal`);
+ * - `serving`: fenced → `joining`, under a new incarnation, or the end where `rejoins` is false;
+ * - `ended`: by `end`, from either.
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { ActorRef } from '../runtime/actor.ts';
+import { Fault } from '../runtime/fault.ts';
+import type { ActorSystem, AskOptions } from '../runtime/system.ts';
+import { isConfiguration } from './config.ts';
+import type { Incarnation } from './incarnation.ts';
+
+export interface SuccessionOptions {
+  readonly open: () => Promise<Incarnation>;
+  /** Whether a fenced node joins anew. False where nobody else may be on its database. */
+  readonly rejoins: boolean;
+  /** It cannot go on; one line. */
+  readonly onFatal: (error: Error) => void;
+  readonly log: { warn(detail: object, message: string): void; info(detail: object, message: string): void };
+}
+
+const BACKOFF_MIN_MS = 100;
+const BACKOFF_MAX_MS = 5_000;
+
+export class Succession implements Pick<ActorSystem, 'ask'> {
+  /** How often it was fenced. */
+  fencings = 0;
+  readonly #options: SuccessionOptions;
+  readonly #ending = new AbortController();
+  #current: Incarnation | null = null;
+  #joining: Promise<void> = Promise.resolve();
+  #stats: Readonly<Record<string, number>> = {};
+
+  constructor(options: SuccessionOptions) {
+    this.#options = options;
+  }
+
+  /** Joins for the first time; a failure is the caller's. */
+  async start(): Promise<void> {
+    this.#serve(await this.#options.open());
+  }
+
+  /** The incarnation that serves; null: none does now. */
+  get current(): Incarnation | null {
+    return this.#current;
+  }
+
+  ask(ref: ActorRef, command: unknown, options?: AskOptions): Promise<unknown> {
+    const current = this.#current;
+    return current === null ? Promise.reject(nobodyServes()) : current.system.ask(ref, command, options);
+  }
+
+  /** Of the current actors, or as they last were. The names are always the same. */
+  get stats(): Readonly<Record<string, number>> {
+    if (this.#current !== null) this.#stats = this.#current.system.stats;
+    return this.#stats;
+  }
+
+  /** In words for an operator; empty where it serves. */
+  reasonsNotToServe(): readonly string[] {
+    if (this.#current === null) return ['joining'];
+    return this.#current.membership.mayAnswer() ? [] : ['the database is away'];
+  }
+
+  /** Ends the incarnation in order. Nothing is joined any more. */
+  async end(drainMs: number): Promise<void> {
+    this.#ending.abort();
+    await this.#joining;
+    await this.#current?.end(drainMs);
+    this.#current = null;
+  }
+
+  #serve(incarnation: Incarnation): void {
+    this.#current = incarnation;
+    incarnation.onFenced(() => this.#fenced(incarnation));
+  }
+
+  #fenced(incarnation: Incarnation): void {
+    this.fencings++;
+    this.#stats = incarnation.system.stats;
+    this.#current = null;
+    const reason = "another member has taken over this node's place";
+    if (this.#options.rejoins) {
+      this.#options.log.warn({ incarnation: incarnation.membership.incarnation }, reason);
+      this.#joining = this.#rejoin();
+    } else {
+      this.#options.onFatal(new Error(reason));
+    }
+  }
+
+  async #rejoin(): Promise<void> {
+    const { open, log, onFatal } = this.#options;
+    const { signal } = this.#ending;
+    for (let attempt = 0; !signal.aborted; attempt++) {
+      try {
+        this.#serve(await open());
+        log.info({ incarnation: this.#current?.membership.incarnation }, 'joined anew');
+        return;
+      } catch (error) {
+        if (isConfiguration(error)) return onFatal(error as Error);
+        log.warn({ error: String(error), attempt }, 'could not join yet');
+      }
+      const delayMs = Math.min(BACKOFF_MAX_MS, BACKOFF_MIN_MS * 2 ** attempt);
+      await sleep(delayMs, undefined, { signal }).catch(() => {});
+    }
+  }
+}
+
+function nobodyServes(): Fault {
+  return new Fault('shard_unavailable', 'this node is joining', { retryAfterMs: 1_000 });
+}
