@@ -8,9 +8,10 @@ import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import pino, { type Logger } from 'pino';
-import { CONFIG_EXIT_CODE, type Config, ConfigError, isConfiguration, parseConfig } from './http/config.ts';
+import { CONFIG_EXIT_CODE, type Config, ConfigError, parseConfig } from './http/config.ts';
 import { boundHeapGrowth } from './http/heap.ts';
 import type { ChildWord } from './http/supervisor.ts';
+import { Refusal } from './runtime/refusal.ts';
 
 const packageFile = new URL(import.meta.url.endsWith('.ts') ? './package.json' : '../package.json', import.meta.url);
 const { version, description } = JSON.parse(readFileSync(packageFile, 'utf8')) as {
@@ -166,7 +167,7 @@ const message = (error: unknown) => (error instanceof Error ? error.message : St
 /** One line, no stack: what an operator can act on. */
 function fail(error: unknown): void {
   if (process.env.LOG_LEVEL === 'debug' && error instanceof Error) process.stderr.write(`${error.stack}\n`);
-  terminal.failed(message(error), isConfiguration(error) ? CONFIG_EXIT_CODE : 1);
+  terminal.failed(message(error), error instanceof Refusal ? CONFIG_EXIT_CODE : 1);
 }
 
 program.parseAsync().catch(fail);

@@ -3,21 +3,17 @@
  * variable is validated here, once; a bad value is a `ConfigError` of one line that names the variable.
  */
 import { BlockList } from 'node:net';
+import { Refusal } from '../runtime/refusal.ts';
 import { parseRateLimits, type RateLimitRules } from './rate-limits.ts';
 
 /** What a start ends with that no repeat can help: `EX_CONFIG` of sysexits. Other ends have 1. */
 export const CONFIG_EXIT_CODE = 78;
 
-export class ConfigError extends Error {
+export class ConfigError extends Refusal {
   constructor(variable: string, message: string) {
     super(`${variable}: ${message}`);
     this.name = 'ConfigError';
   }
-}
-
-/** Whether the error says that the environment must be changed before another start. */
-export function isConfiguration(error: unknown): boolean {
-  return error instanceof ConfigError;
 }
 
 export const SECRET_NAMES = ['ADMIN_KEY', 'TOKEN_SECRET', 'DATA_KEY'] as const;

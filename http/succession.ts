@@ -11,8 +11,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ActorRef } from '../runtime/actor.ts';
 import { Fault } from '../runtime/fault.ts';
+import { Refusal } from '../runtime/refusal.ts';
 import type { ActorSystem, AskOptions } from '../runtime/system.ts';
-import { isConfiguration } from './config.ts';
 import type { Incarnation } from './incarnation.ts';
 
 export interface SuccessionOptions {
@@ -102,7 +102,10 @@ export class Succession implements Pick<ActorSystem, 'ask'> {
         log.info({ incarnation: this.#current?.membership.incarnation }, 'joined anew');
         return;
       } catch (error) {
-        if (isConfiguration(error)) return onFatal(error as Error);
+        if (error instanceof Refusal) {
+          onFatal(error);
+          return;
+        }
         log.warn({ error: String(error), attempt }, 'could not join yet');
       }
       const delayMs = Math.min(BACKOFF_MAX_MS, BACKOFF_MIN_MS * 2 ** attempt);

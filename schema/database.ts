@@ -12,6 +12,7 @@
 import type { Socket } from 'node:net';
 import { Kysely, PostgresDialect, sql } from 'kysely';
 import pg from 'pg';
+import { Refusal } from '../runtime/refusal.ts';
 import type { Tables } from './tables.ts';
 
 /** All of ours lives in this schema, so that a shared database stays tidy. */
@@ -142,7 +143,7 @@ export async function checkDurability(db: Kysely<Tables>): Promise<void> {
     SELECT name, setting FROM pg_settings WHERE name IN ('fsync', 'full_page_writes')`.execute(db);
   const off = rows.filter((row) => row.setting !== 'on').map((row) => row.name);
   if (off.length > 0) {
-    throw new Error(`PostgreSQL runs with ${off.join(' and ')} off: a crash could lose acknowledged orders`);
+    throw new Refusal(`PostgreSQL runs with ${off.join(' and ')} off: a crash could lose acknowledged orders`);
   }
 }
 

@@ -6,6 +6,7 @@
  */
 import { randomUUID } from 'node:crypto';
 import { type Kysely, Migrator, sql } from 'kysely';
+import { Refusal } from '../runtime/refusal.ts';
 import { SHARD_COUNT, SHARD_HASH_VERSION } from '../runtime/shard.ts';
 import { type Database, openDatabase, SCHEMA } from './database.ts';
 import { migrations } from './migrations/index.ts';
@@ -48,7 +49,7 @@ async function runMigrations(connection: Kysely<Tables>): Promise<readonly strin
   });
   const unknown = (await storedMigrations(connection)).find((name) => !Object.hasOwn(migrations, name));
   if (unknown !== undefined) {
-    throw new Error(`the database was made by a later version of Stampede (migration ${unknown})`);
+    throw new Refusal(`the database was made by a later version of Stampede (migration ${unknown})`);
   }
   const { error, results } = await migrator.migrateToLatest();
   if (error !== undefined) {
@@ -79,7 +80,7 @@ async function checkMeta(connection: Kysely<Tables>): Promise<string> {
   const stored = new Map(rows.map((row) => [row.key, row.value]));
   for (const [key, value] of Object.entries(ours)) {
     if (stored.get(key) !== value) {
-      throw new Error(`the database has ${key} ${stored.get(key)}, this version of Stampede needs ${value}`);
+      throw new Refusal(`the database has ${key} ${stored.get(key)}, this version of Stampede needs ${value}`);
     }
   }
   return stored.get('cluster_id') ?? '';

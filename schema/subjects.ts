@@ -14,6 +14,7 @@
 import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
 import { type Kysely, sql } from 'kysely';
 import { LRUCache } from 'lru-cache';
+import { Refusal } from '../runtime/refusal.ts';
 import { isStorableText } from './binary-array.ts';
 import type { Tables } from './tables.ts';
 
@@ -67,7 +68,7 @@ export class SubjectKeys {
       .execute();
     const stored = await this.#db.selectFrom('meta').select('value').where('key', '=', key).executeTakeFirstOrThrow();
     if (unseal(this.#dataKey, CHECK_SUBJECT, Buffer.from(stored.value, 'base64')) === null) {
-      throw new Error('DATA_KEY is not the one that this database was made with: personal data could not be read');
+      throw new Refusal('DATA_KEY is not the one that this database was made with: personal data could not be read');
     }
   }
 
