@@ -27,6 +27,16 @@ export interface ShopOptions {
   readonly readyTimeoutMs?: number;
   /** User id to run as (root only). */
   readonly uid?: number;
+  /** Where operators' calls are served apart from `port`. */
+  readonly opsPort?: number;
+  /** The `stampede.js` of another build. Default: of this one. */
+  readonly entry?: string;
+}
+
+/** Whatever takes requests of the public contract: one shop, or a cluster of which some node answers. */
+export interface Storefront {
+  request(method: string, path: string, options?: RequestOptions): Promise<Answer>;
+  admin(method: string, path: string, options?: RequestOptions): Promise<Answer>;
 }
 
 export interface Answer {
@@ -45,8 +55,9 @@ export interface RequestOptions {
   readonly timeoutMs?: number;
 }
 
-export class ShopProcess {
+export class ShopProcess implements Storefront {
   readonly port: number;
+  readonly #opsPort: number;
   readonly dataDir: string;
   readonly logFile: string;
   readonly child: ChildProcess;
@@ -54,18 +65,13 @@ export class ShopProcess {
   readonly #agent = new http.Agent({ keepAlive: true, maxSockets: 1024 });
   readonly #databaseUrl: string | undefined;
 
-  private constructor(
-    child: ChildProcess,
-    port: number,
-    dataDir: string,
-    logFile: string,
-    databaseUrl: string | undefined,
-  ) {
+  private constructor(child: ChildProcess, port: number, dataDir: string, logFile: string, options: ShopOptions) {
     this.child = child;
     this.port = port;
+    this.#opsPort = options.opsPort ?? port;
     this.dataDir = dataDir;
     this.logFile = logFile;
-    this.#databaseUrl = databaseUrl;
+    this.#databaseUrl = options.env?.DATABASE_URL;
   }
 
   /** Starts a shop and waits until it is ready; a start that fails throws with the end of its log. */
@@ -76,7 +82,7 @@ export class ShopProcess {
     mkdirSync(logFolder(dataDir), { recursive: true });
     const log = openSync(logFile, 'a');
     const started = performance.now();
-    const child = spawn(process.execPath, ['--enable-source-maps', entryPoint(), 'start'], {
+    const child = spawn(process.execPath, ['--enable-source-maps', options.entry ?? entryPoint(), 'start'], {
       detached: true,
       stdio: ['ignore', log, log],
       ...(options.uid === undefined ? {} : { uid: options.uid, gid: options.uid }),
@@ -89,11 +95,12 @@ export class ShopProcess {
         DATA_DIR: dataDir,
         LOG_LEVEL: 'warn',
         RATE_LIMITS: 'off',
+        ...(options.opsPort === undefined ? {} : { OPS_PORT: String(options.opsPort) }),
         ...options.env,
       },
     });
     closeSync(log);
-    const shop = new ShopProcess(child, port, dataDir, logFile, options.env?.DATABASE_URL);
+    const shop = new ShopProcess(child, port, dataDir, logFile, options);
     const deadline = performance.now() + (options.readyTimeoutMs ?? 60_000);
     for (;;) {
       if (child.exitCode !== null || child.signalCode !== null)
@@ -115,7 +122,7 @@ export class ShopProcess {
   }
 
   admin(method: string, path: string, options: RequestOptions = {}): Promise<Answer> {
-    return this.request(method, path, { ...options, token: ADMIN_KEY });
+    return request(this.#opsPort, this.#agent, method, path, { ...options, token: ADMIN_KEY });
   }
 
   logTail(): string {

@@ -2,7 +2,7 @@
  * What a shopper does, as calls of the public contract: for process tests and load scenarios.
  */
 import { randomUUID } from 'node:crypto';
-import { type Answer, pause, type ShopProcess } from './shop-process.ts';
+import { type Answer, pause, type Storefront } from './shop-process.ts';
 
 export const ADDRESS = {
   name: 'A Shopper',
@@ -21,7 +21,7 @@ export interface CartHandle {
 }
 
 export async function newCart(
-  shop: ShopProcess,
+  shop: Storefront,
   body: object = { currency: 'USD', destination: TEXAS },
 ): Promise<CartHandle> {
   const answer = await shop.request('POST', '/v1/carts', { body });
@@ -30,7 +30,7 @@ export async function newCart(
 }
 
 export async function addLine(
-  shop: ShopProcess,
+  shop: Storefront,
   cart: CartHandle,
   sku: string,
   quantity = 1,
@@ -45,7 +45,7 @@ export async function addLine(
   return answer;
 }
 
-export async function cartOf(shop: ShopProcess, sku: string, quantity = 1): Promise<CartHandle> {
+export async function cartOf(shop: Storefront, sku: string, quantity = 1): Promise<CartHandle> {
   const cart = await newCart(shop);
   const answer = await addLine(shop, cart, sku, quantity);
   if (answer.status !== 200) throw new Error(`line: ${answer.status} ${answer.text}`);
@@ -53,7 +53,7 @@ export async function cartOf(shop: ShopProcess, sku: string, quantity = 1): Prom
 }
 
 export function checkout(
-  shop: ShopProcess,
+  shop: Storefront,
   cart: CartHandle,
   options: { key?: string; payWith?: string; total?: object } = {},
 ): Promise<Answer> {
@@ -71,7 +71,7 @@ export function checkout(
 }
 
 /** The order once it is pending no longer. */
-export async function orderAtRest(shop: ShopProcess, cart: CartHandle, orderId: string): Promise<Answer['body']> {
+export async function orderAtRest(shop: Storefront, cart: CartHandle, orderId: string): Promise<Answer['body']> {
   for (let attempt = 0; attempt < 400; attempt++) {
     const answer = await shop.request('GET', `/v1/orders/${orderId}`, { token: cart.token });
     if (answer.status === 200 && answer.body.state !== 'pending') return answer.body;
@@ -81,7 +81,7 @@ export async function orderAtRest(shop: ShopProcess, cart: CartHandle, orderId: 
 }
 
 /** Brings what is for sale of a sku to exactly `units`. */
-export async function setAvailable(shop: ShopProcess, sku: string, units: number): Promise<void> {
+export async function setAvailable(shop: Storefront, sku: string, units: number): Promise<void> {
   const before = await shop.admin('GET', `/v1/admin/stock/${sku}`);
   const delta = units - before.body.available;
   if (delta === 0) return;
