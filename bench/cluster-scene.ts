@@ -1,0 +1,172 @@
+/**
+ * The scene of a fault test: a cluster, shoppers who never stop, a ledger of what they were told; something happens to the cluster; then
+ * all comes to rest and every book is compared. And the things that happen, each named after what an operator would call it.
+ */
+import assert from 'node:assert/strict';
+import { SCHEMA } from '../schema/database.ts';
+import { type BooksResult, compareBooks } from './books.ts';
+import type { ClusterNode } from './cluster-node.ts';
+import { Cluster, type ClusterOptions } from './cluster-process.ts';
+import { type Goods, type GoodsOptions, goodsFor } from './goods.ts';
+import { Ledger } from './ledger.ts';
+import { pause, until } from './shop-process.ts';
+import { ShopperLoad, type ShopperLoadOptions } from './shopper-load.ts';
+
+export interface Scene {
+  readonly cluster: Cluster;
+  readonly ledger: Ledger;
+  readonly load: ShopperLoad;
+  readonly goods: Goods;
+}
+
+export interface SceneOptions extends ClusterOptions {
+  readonly goods?: GoodsOptions;
+  readonly load?: Partial<Omit<ShopperLoadOptions, 'front' | 'ledger'>>;
+}
+
+/** What the comparison found, and what the shoppers met. */
+export interface SceneResult extends BooksResult {
+  readonly failures: Readonly<Record<string, number>>;
+  readonly slowestMs: number;
+}
+
+export async function underLoad(
+  options: SceneOptions,
+  happening: (scene: Scene) => Promise<void>,
+): Promise<SceneResult> {
+  const cluster = await Cluster.start(options);
+  try {
+    const goods = await goodsFor(cluster.nodes, options.goods);
+    const ledger = new Ledger();
+    const load = new ShopperLoad({ front: cluster, ledger, shoppers: 10, ...goods, ...options.load }).start();
+    await until('there is load', () => load.count('200') > 50);
+    try {
+      await happening({ cluster, ledger, load, goods });
+    } finally {
+      await load.stop();
+    }
+    await cluster.settled();
+    const books = await compareBooks({
+      nodes: cluster.nodes,
+      ledger,
+      skus: [...goods.plainSkus, ...goods.heldSkus],
+      payments: () => cluster.provider.payments(),
+      databaseUrl: cluster.databaseUrl,
+    });
+    assert.ok(books.unitsTold > 0 && books.confirmed > 0, 'there was a load');
+    return { ...books, failures: load.failures, slowestMs: Math.round(load.slowestMs) };
+  } catch (error) {
+    if (error instanceof Error) error.message += logsOf(cluster);
+    throw error;
+  } finally {
+    await cluster.close();
+  }
+}
+
+function logsOf(cluster: Cluster): string {
+  return cluster.nodes.map((node) => `\n${node.name} (${node.state}): ${node.logTail()}`).join('');
+}
+
+/** `kill -9` of nodes at random; half of them come back at once, half only when the others have their shards. */
+export async function killRounds({ cluster, load }: Scene, rounds: number): Promise<void> {
+  for (let round = 0; round < rounds; round++) {
+    await pause(300 + Math.random() * 1_500);
+    const node = atRandom(cluster);
+    const incarnation = await incarnationOf(cluster, node);
+    await node.kill();
+    if (Math.random() < 0.5) await until('its shards are taken over', () => owns(cluster, incarnation, 'nothing'));
+    await node.start();
+    await goesOn(load);
+  }
+}
+
+/** SIGSTOP past the lease: the others take over; SIGCONT: it finds itself fenced and joins anew. */
+export async function pauseRounds({ cluster, load }: Scene, rounds: number): Promise<void> {
+  for (let round = 0; round < rounds; round++) {
+    await pause(300 + Math.random() * 1_000);
+    const node = atRandom(cluster);
+    const incarnation = await incarnationOf(cluster, node);
+    node.pause();
+    await until('it is taken over', () => owns(cluster, incarnation, 'nothing'));
+    await pause(Math.random() * 1_500);
+    node.resume();
+    const next = await until('it has joined anew', async () => {
+      const found = await incarnationOf(cluster, node).catch(() => incarnation);
+      return found === incarnation ? undefined : found;
+    });
+    await node.ready();
+    await until('it has shards again', () => owns(cluster, next, 'something'));
+    await goesOn(load);
+  }
+}
+
+/** Redis is gone for a while: every node stays ready, calls go on where they are local, and fail in bounded time where not. */
+export async function redisRounds({ cluster, load }: Scene, rounds: number): Promise<void> {
+  for (let round = 0; round < rounds; round++) {
+    await pause(500 + Math.random() * 1_000);
+    await cluster.redis.kill();
+    await goesOn(load);
+    await until('calls to other nodes fail at once', () => load.count(/^503 /) > 0);
+    await pause(Math.random() * 2_000);
+    await cluster.redis.start();
+    await servesEverywhere(cluster);
+    await goesOn(load);
+  }
+}
+
+/** Every node is drained, ended and started again, one after the other. */
+export async function rollingRestart({ cluster, load }: Scene): Promise<void> {
+  for (const node of cluster.nodes) {
+    assert.equal(await node.terminate(), 0, node.logTail());
+    await node.start();
+    await cluster.settled();
+    await goesOn(load);
+  }
+}
+
+/** Until the shoppers have had some more good answers. */
+export async function goesOn(load: ShopperLoad, answers = 100): Promise<void> {
+  const before = load.count(/^2/);
+  await until('the load goes on', () => load.count(/^2/) >= before + answers, 30_000);
+}
+
+/** Until every node answers for actors of every other: a bus that came back is heard by all. */
+export async function servesEverywhere(cluster: Cluster): Promise<void> {
+  const carts = await Promise.all(
+    Array.from({ length: 12 }, async (_, index) => {
+      const node = cluster.node(index % cluster.nodes.length);
+      return await until('a cart', async () => {
+        const answer = await node.request('POST', '/v1/carts', { body: {} });
+        return answer.status === 201 ? (answer.body as { cart: { id: string }; token: string }) : undefined;
+      });
+    }),
+  );
+  for (const node of cluster.nodes)
+    for (const { cart, token } of carts)
+      await until(`${node.name} answers for every cart`, async () => {
+        const answer = await node.request('GET', `/v1/carts/${cart.id}`, { token });
+        return answer.status === 200;
+      });
+}
+
+export function atRandom(cluster: Cluster): ClusterNode {
+  return cluster.node(Math.floor(Math.random() * cluster.nodes.length));
+}
+
+/** Under which the node is a living member now. */
+export async function incarnationOf(cluster: Cluster, node: ClusterNode): Promise<string> {
+  const rows = await cluster.query<{ incarnation: string }>(
+    `SELECT incarnation FROM ${SCHEMA}.member WHERE node_id = $1 AND state = 'alive'`,
+    [node.name],
+  );
+  assert.equal(rows.length, 1, `${node.name} is ${rows.length} living members`);
+  return rows[0]?.incarnation ?? '';
+}
+
+export async function owns(cluster: Cluster, incarnation: string, what: 'nothing' | 'something'): Promise<boolean> {
+  const [row] = await cluster.query<{ shards: number }>(
+    `SELECT count(*)::int AS shards FROM ${SCHEMA}.shard WHERE owner = $1`,
+    [incarnation],
+  );
+  return (row?.shards ?? 0) > 0 === (what === 'something');
+}
