@@ -4,7 +4,7 @@
  */
 import type { FaultCode } from './fault.ts';
 
-const FAULT_CODES: readonly FaultCode[] = [
+export const FAULT_CODES: readonly FaultCode[] = [
   'overloaded',
   'deadline_exceeded',
   'shard_unavailable',

@@ -5,6 +5,7 @@
  */
 import type { ActorRef, KeyRef } from './actor.ts';
 import type { Fault } from './fault.ts';
+import type { PeerCall } from './system.ts';
 
 export interface Remote {
   /** Takes the call over; exactly one of its three ends is called later, at the latest at its deadline and a margin. Must not throw. */
@@ -31,3 +32,12 @@ export interface ForwardedCall {
   /** The shard has become this member's own: the call is to be decided here. */
   home(): void;
 }
+
+/** Decides a call for another member: `serve` of the actor system. */
+export type Serve = (call: PeerCall) => Promise<unknown>;
+
+/**
+ * Something other than a command that has to happen where an actor's shard is owned, by name (the removal of an ended cart's history
+ * under the owner's fence). Safe to repeat: it may run twice, even on two members.
+ */
+export type Service = (ref: ActorRef, input: unknown) => Promise<unknown>;
