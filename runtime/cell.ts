@@ -205,6 +205,12 @@ export class Cell implements ActorRef {
     if (callers.length === 0) this.takeParked(token);
   }
 
+  /** Takes out all parked callers. */
+  takeAllParked(): Call[] {
+    const tokens = [...(this.side?.parked?.keys() ?? [])];
+    return tokens.flatMap((token) => this.takeParked(token));
+  }
+
   /** Takes out those parked under the token. */
   takeParked(token: string): Call[] {
     const parked = this.side?.parked;

@@ -23,6 +23,8 @@ export interface GateOptions {
 
 export class Gate {
   readonly calls = new OpenCalls();
+  /** Told of each call that has been answered, while somebody waits for that (`handoff.ts`). */
+  onAnswered: (() => void) | null = null;
   readonly #options: GateOptions;
 
   constructor(options: GateOptions) {
@@ -105,6 +107,7 @@ export class Gate {
     call.leave = null;
     this.calls.remove(call);
     if (this.calls.callers === 0) this.#options.onQuiet();
+    if (this.onAnswered !== null) this.onAnswered();
   }
 }
 

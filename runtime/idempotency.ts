@@ -177,6 +177,11 @@ export class Answers {
     this.#recent.set(nameOf(ref, hash), answer);
   }
 
+  /** Another member may record answers in the place of those kept in memory. */
+  forget(): void {
+    this.#recent.clear();
+  }
+
   /** Answers a call whose key is known. */
   replay(call: Call): void {
     if (call.key === undefined) return;

@@ -6,7 +6,7 @@ import type { Cell, Entry } from './cell.ts';
 import type { Clock } from './clock.ts';
 import { Fault } from './fault.ts';
 import { Fifo } from './fifo.ts';
-import type { Batch, Journal, ProjectionRow, SnapshotRow, TimerRow } from './journal.ts';
+import type { Batch, Gift, GivingJournal, Journal, ProjectionRow, SnapshotRow, TimerRow } from './journal.ts';
 import { AppendError, emptyBatch } from './journal.ts';
 import type { Limits } from './limits.ts';
 import type { Stats } from './metrics.ts';
@@ -24,7 +24,24 @@ export interface LaneHost {
   report(event: string, detail: Readonly<Record<string, unknown>>): void;
 }
 
-export type LaneState = 'idle' | 'gathering' | 'writing' | 'retrying' | 'resolving' | 'closed';
+export type LaneState = 'idle' | 'gathering' | 'writing' | 'giving' | 'retrying' | 'resolving' | 'closed';
+
+/**
+ * How a gift ended: `given`; or not, and never to be: `refused` by the journal, `void` (lost on its way), `away` (the journal could
+ * not be reached in time). `closed`: the lane is, and nothing is known.
+ */
+export type GiftOutcome = 'given' | 'refused' | 'void' | 'away' | 'closed';
+
+/** A gift that waits for its turn. */
+interface Waiting {
+  readonly gift: Gift;
+  readonly journal: GivingJournal;
+  /** How many entries this lane will have taken from its queue when those have gone that were there before the gift. */
+  readonly after: number;
+  /** On the monotonic clock: not tried again later than this. */
+  readonly deadline: number;
+  readonly ended: (outcome: GiftOutcome) => void;
+}
 
 /**
  * States:
@@ -33,6 +50,8 @@ export type LaneState = 'idle' | 'gathering' | 'writing' | 'retrying' | 'resolvi
  * - `writing`: an append is in flight. Success → its gate opens, and at once the next batch, or `idle`.
  *   `refused` → the batch is cut in two (between actors, and within one actor between decisions) and each half is
  *   written alone, down to the decision that is at fault: it fails, its actor leaves memory, the rest commits.
+ * - `giving`: a gift of shards is in flight, in the place of an append. It has its turn after the entries that were queued before
+ *   it, and waits as they do for what is `retrying` or `resolving`, which a gift can come to as well.
  * - `retrying`: the journal said `unavailable`: the same batch is tried again with back-off; nothing of it was written.
  * - `resolving`: the outcome is unknown. Nothing is reloaded and nothing further written until `resolve` says `committed`
  *   (the gate opens) or `void` (the part fails); asked again with back-off while the database is away.
@@ -52,6 +71,9 @@ export class Lane {
   readonly #queue = new Fifo<Entry>();
   /** What is left of a batch that is being cut up, next part last. */
   readonly #parts: Entry[][] = [];
+  readonly #gifts = new Fifo<Waiting>();
+  /** Entries taken from the queue so far. */
+  #taken = 0;
   #awaySince = Number.POSITIVE_INFINITY;
   #sentAt = Number.POSITIVE_INFINITY;
 
@@ -74,8 +96,7 @@ export class Lane {
 
   /** Why this lane takes nothing further now, if so. To be asked before a decision is applied: an applied one must be enqueued. */
   refusal(monotonic: number): Fault | null {
-    const stuck = this.state === 'writing' && monotonic - this.#sentAt > this.#limits.laneStuckMs;
-    if (stuck || monotonic - this.#awaySince > this.#limits.laneAwayMs) {
+    if (monotonic - this.#sentAt > this.#limits.laneStuckMs || monotonic - this.#awaySince > this.#limits.laneAwayMs) {
       return new Fault('database_unavailable', 'the journal cannot be reached', {
         retryAfterMs: this.#limits.laneRetryMaxMs,
       });
@@ -88,10 +109,18 @@ export class Lane {
 
   enqueue(entry: Entry): void {
     this.#queue.push(entry);
-    if (this.state !== 'idle') return;
-    this.state = 'gathering';
-    this.#clock.schedule(() => {
-      if (this.state === 'gathering') void this.#run();
+    if (this.state === 'idle') this.#gather();
+  }
+
+  /** Gives shards away in their turn. No entry of theirs may be queued any more, nor come before the outcome. */
+  give(journal: GivingJournal, gift: Gift, deadline: number): Promise<GiftOutcome> {
+    return new Promise((ended) => {
+      if (this.#closed()) {
+        ended('closed');
+        return;
+      }
+      this.#gifts.push({ gift, journal, after: this.#taken + this.#queue.length, deadline, ended });
+      if (this.state === 'idle') this.#gather();
     });
   }
 
@@ -99,15 +128,36 @@ export class Lane {
     this.state = 'closed';
     this.#queue.drain();
     this.#parts.length = 0;
+    for (const { ended } of this.#gifts.drain()) ended('closed');
+  }
+
+  #gather(): void {
+    this.state = 'gathering';
+    this.#clock.schedule(() => {
+      if (this.state === 'gathering') void this.#run();
+    });
   }
 
   async #run(): Promise<void> {
-    for (let part = this.#take(); part !== null; part = this.#take()) {
-      await this.#write(part);
+    for (;;) {
+      const gift = this.#giftInTurn();
+      if (gift !== undefined) {
+        await this.#give(gift);
+      } else {
+        const part = this.#take();
+        if (part !== null) await this.#write(part);
+        else if (this.#gifts.length === 0) break;
+      }
       if (this.#closed()) return;
     }
     this.state = 'idle';
     this.#host.idle();
+  }
+
+  #giftInTurn(): Waiting | undefined {
+    const next = this.#gifts.peek();
+    if (next === undefined || this.#parts.length > 0 || this.#taken < next.after) return undefined;
+    return this.#gifts.shift();
   }
 
   /** The state may have changed during an await; a method of its own, so that the compiler does not assume otherwise. */
@@ -127,12 +177,14 @@ export class Lane {
     for (let entry = this.#queue.peek(); entry !== undefined; entry = this.#queue.peek()) {
       if (!this.#alive(entry)) {
         this.#queue.shift();
+        this.#taken++;
         continue;
       }
       rows += 1 + entry.rows.length;
       bytes += entry.bytes;
       if (part.length > 0 && (rows > this.#limits.batchRows || bytes > this.#limits.batchBytes)) break;
       this.#queue.shift();
+      this.#taken++;
       part.push(entry);
     }
     return part.length === 0 ? null : part;
@@ -151,9 +203,7 @@ export class Lane {
     for (let attempt = 0; !this.#closed(); attempt++) {
       this.state = 'writing';
       const sent = this.#clock.monotonic();
-      this.#sentAt = sent;
-      const error = await this.#append(batch);
-      this.#sentAt = Number.POSITIVE_INFINITY;
+      const error = await this.#send(() => this.#journal.append(batch));
       if (this.#closed()) return;
       this.#stats.commitUs += (this.#clock.monotonic() - sent) * 1000;
       if (error === null) {
@@ -170,53 +220,99 @@ export class Lane {
         case 'unknown':
           this.#stats.batchesUnknown++;
           this.#host.report('append_unknown', { lane: this.index, entries: part.length, error: error.message });
-          await this.#resolve(part, batch);
-          return;
+          switch (await this.#resolve(() => this.#journal.resolve(batch))) {
+            case 'committed':
+              this.#succeed(part, batch);
+              return;
+            case 'void':
+              this.#stats.batchesVoid++;
+              this.#host.failed(part, new Fault('database_unavailable', 'the write was lost with its connection'));
+              return;
+            case 'closed':
+              return;
+          }
+          break;
         case 'unavailable':
-          this.state = 'retrying';
-          this.#away(sent);
           this.#stats.batchesUnavailable++;
-          if (attempt === 0) this.#host.report('journal_away', { lane: this.index, error: error.message });
-          await this.#backOff(attempt);
+          await this.#retry(attempt, sent, error);
       }
     }
   }
 
-  /** Null: durable. Anything thrown that does not say what became of the batch leaves it unknown. */
-  async #append(batch: Batch): Promise<AppendError | null> {
+  async #give({ gift, journal, deadline, ended }: Waiting): Promise<void> {
+    for (let attempt = 0; !this.#closed(); attempt++) {
+      this.state = 'giving';
+      const sent = this.#clock.monotonic();
+      const error = await this.#send(() => journal.give(gift));
+      const outcome = this.#closed() ? 'closed' : await this.#giftOutcome(error, gift, journal);
+      if (outcome !== 'away') this.#awaySince = Number.POSITIVE_INFINITY;
+      if (outcome !== 'away' || sent >= deadline) {
+        ended(outcome);
+        return;
+      }
+      await this.#retry(attempt, sent, error);
+    }
+    ended('closed');
+  }
+
+  async #giftOutcome(error: AppendError | null, gift: Gift, journal: GivingJournal): Promise<GiftOutcome> {
+    switch (error?.outcome) {
+      case undefined:
+        return 'given';
+      case 'refused':
+        return 'refused';
+      case 'unavailable':
+        return 'away';
+      case 'fenced':
+        this.#host.fenced();
+        return 'closed';
+      case 'unknown': {
+        this.#host.report('gift_unknown', { lane: this.index, error: error?.message });
+        const outcome = await this.#resolve(() => journal.resolveGift(gift));
+        return outcome === 'committed' ? 'given' : outcome;
+      }
+    }
+  }
+
+  /** Null: done. Anything thrown that does not say what became of the statement leaves it unknown. */
+  async #send(statement: () => Promise<void>): Promise<AppendError | null> {
+    this.#sentAt = this.#clock.monotonic();
     try {
-      await this.#journal.append(batch);
+      await statement();
       return null;
     } catch (error) {
       return error instanceof AppendError ? error : new AppendError('unknown', String(error), error);
+    } finally {
+      this.#sentAt = Number.POSITIVE_INFINITY;
     }
   }
 
-  async #resolve(part: Entry[], batch: Batch): Promise<void> {
+  async #resolve(ask: () => Promise<'committed' | 'void'>): Promise<'committed' | 'void' | 'closed'> {
     this.state = 'resolving';
     this.#away(this.#clock.monotonic());
-    for (let attempt = 0; ; attempt++) {
+    for (let attempt = 0; !this.#closed(); attempt++) {
       try {
-        const outcome = await this.#journal.resolve(batch);
-        if (this.#closed()) return;
-        if (outcome === 'committed') {
-          this.#succeed(part, batch);
-        } else {
-          this.#stats.batchesVoid++;
-          this.#awaySince = Number.POSITIVE_INFINITY;
-          this.#host.failed(part, new Fault('database_unavailable', 'the write was lost with its connection'));
-        }
-        return;
+        const outcome = await ask();
+        if (this.#closed()) break;
+        this.#awaySince = Number.POSITIVE_INFINITY;
+        return outcome;
       } catch (error) {
-        if (this.#closed()) return;
+        if (this.#closed()) break;
         if (error instanceof AppendError && error.outcome === 'fenced') {
           this.#host.fenced();
-          return;
+          break;
         }
       }
       await this.#backOff(attempt);
-      if (this.#closed()) return;
     }
+    return 'closed';
+  }
+
+  async #retry(attempt: number, since: number, error: AppendError | null): Promise<void> {
+    this.state = 'retrying';
+    this.#away(since);
+    if (attempt === 0) this.#host.report('journal_away', { lane: this.index, error: error?.message });
+    await this.#backOff(attempt);
   }
 
   #succeed(part: Entry[], batch: Batch): void {

@@ -31,6 +31,11 @@ export interface Limits {
   readonly laneRetryMinMs: number;
   readonly laneRetryMaxMs: number;
 
+  /** Commands that wait while the shards that they are for are handed over; those accepted before do not count. */
+  readonly handoffLimit: number;
+  /** How long a hand-over waits for callers whose outcome only this node can tell: those parked whose command may not be decided twice. */
+  readonly handoffLingerMs: number;
+
   /** Actors loaded by one call of the journal, and such calls at once. */
   readonly loadBatch: number;
   readonly loadCalls: number;
@@ -100,6 +105,9 @@ export const DEFAULT_LIMITS: Limits = Object.freeze({
   laneStuckMs: 3_000,
   laneRetryMinMs: 25,
   laneRetryMaxMs: 1_000,
+
+  handoffLimit: 20_000,
+  handoffLingerMs: 1_000,
 
   loadBatch: 256,
   loadCalls: 4,

@@ -7,13 +7,17 @@
  * commit late:
  *
  *     new MemoryJournal({ lanes: 1, intercept: (_batch, commit) => { commit(); throw new AppendError('unknown', 'cut'); } })
+ *
+ * The store knows members and owners of shards only where a test tells it; as in the database an append does not look at them, but
+ * at its journal's fence alone, and a gift looks at both.
  */
 import type { ActorRef } from './actor.ts';
 import type {
   AnswerRow,
   Batch,
   EventRow,
-  Journal,
+  Gift,
+  GivingJournal,
   LoadedActor,
   OutboxRow,
   ProjectionRow,
@@ -36,6 +40,9 @@ export class MemoryStore {
   readonly answers = new Map<string, AnswerRow>();
   /** By table, then key. */
   readonly projections = new Map<string, Map<string, ProjectionRow>>();
+  readonly shards = new Map<number, { readonly owner: string; readonly epoch: number }>();
+  /** Incarnations that are alive. */
+  readonly members = new Set<string>();
 }
 
 /**
@@ -43,11 +50,15 @@ export class MemoryStore {
  * without having called it means: not written, and the caller is told `unavailable`. What it throws, the caller gets.
  */
 export type Intercept = (batch: Batch, commit: () => void) => void | Promise<void>;
+/** The same before each gift. */
+export type InterceptGift = (gift: Gift, commit: () => void) => void | Promise<void>;
 
 export interface MemoryJournalOptions {
   readonly lanes: number;
   /** Default: a store of its own. */
   readonly store?: MemoryStore;
+  /** Who writes; gives only what the store says is its own. Default `inc-1`. */
+  readonly incarnation?: string;
   readonly intercept?: Intercept;
   /** Events per page of `load` and `tail`. Default 500. */
   readonly pageSize?: number;
@@ -56,11 +67,13 @@ export interface MemoryJournalOptions {
 const keyOf = (ref: ActorRef): string => `${ref.type}\u0000${ref.id}`;
 const refOf = (ref: ActorRef): ActorRef => ({ type: ref.type, id: ref.id });
 
-export class MemoryJournal implements Journal {
+export class MemoryJournal implements GivingJournal {
   readonly lanes: number;
   readonly store: MemoryStore;
   /** May be replaced at any time. */
   intercept: Intercept | undefined;
+  interceptGift: InterceptGift | undefined;
+  readonly #incarnation: string;
   readonly #pageSize: number;
   readonly #generations: number[];
   readonly #busy: boolean[];
@@ -71,6 +84,7 @@ export class MemoryJournal implements Journal {
     this.lanes = options.lanes;
     this.store = options.store ?? new MemoryStore();
     this.intercept = options.intercept;
+    this.#incarnation = options.incarnation ?? 'inc-1';
     this.#pageSize = options.pageSize ?? 500;
     this.#generations = new Array<number>(options.lanes).fill(1);
     this.#busy = new Array<boolean>(options.lanes).fill(false);
@@ -82,33 +96,68 @@ export class MemoryJournal implements Journal {
   }
 
   async append(batch: Batch): Promise<void> {
+    const write = (): void => {
+      checkBatch(this.store, batch);
+      writeBatch(this.store, batch);
+    };
+    await this.#inTurn(batch.lane, write, (commit) =>
+      this.intercept === undefined ? commit() : this.intercept(batch, commit),
+    );
+  }
+
+  async give(gift: Gift): Promise<void> {
+    const write = (): void => {
+      const { shards, members } = this.store;
+      const mine = gift.shards.every(({ shard, epoch }) => this.#has(shard, epoch));
+      if (!mine || !members.has(gift.to)) throw new AppendError('refused', `not to be given to ${gift.to}`);
+      for (const { shard, epoch } of gift.shards) shards.set(shard, { owner: gift.to, epoch: epoch + 1 });
+    };
+    await this.#inTurn(gift.lane, write, (commit) =>
+      this.interceptGift === undefined ? commit() : this.interceptGift(gift, commit),
+    );
+  }
+
+  async resolveGift(gift: Gift): Promise<'committed' | 'void'> {
+    this.#raise(gift.lane);
+    return gift.shards.every(({ shard, epoch }) => this.#has(shard, epoch)) ? 'void' : 'committed';
+  }
+
+  #has(shard: number, epoch: number): boolean {
+    const row = this.store.shards.get(shard);
+    return row?.owner === this.#incarnation && row.epoch === epoch;
+  }
+
+  /** One statement of a lane: fenced, and one at a time. */
+  async #inTurn(lane: number, write: () => void, run: (commit: () => void) => void | Promise<void>): Promise<void> {
     if (this.#closed) throw new AppendError('unavailable', 'the journal is closed');
-    if (this.#busy[batch.lane] !== false) throw new Error(`lane ${batch.lane} is busy or does not exist`);
-    this.#busy[batch.lane] = true;
+    if (this.#busy[lane] !== false) throw new Error(`lane ${lane} is busy or does not exist`);
+    this.#busy[lane] = true;
     try {
-      const generation = this.#generations[batch.lane];
+      const generation = this.#generations[lane];
       let committed = false;
       const commit = (): void => {
-        if (this.#fenced || this.#generations[batch.lane] !== generation) {
-          throw new AppendError('fenced', `the fence of lane ${batch.lane} is gone or has moved on`);
+        if (this.#fenced || this.#generations[lane] !== generation) {
+          throw new AppendError('fenced', `the fence of lane ${lane} is gone or has moved on`);
         }
-        checkBatch(this.store, batch);
-        writeBatch(this.store, batch);
+        write();
         committed = true;
       };
       await null; // a caller never sees its append done in the same turn
-      if (this.intercept === undefined) commit();
-      else await this.intercept(batch, commit);
+      await run(commit);
       if (!committed) throw new AppendError('unavailable', 'the store was not reached');
     } finally {
-      this.#busy[batch.lane] = false;
+      this.#busy[lane] = false;
     }
   }
 
-  async resolve(batch: Batch): Promise<'committed' | 'void'> {
+  #raise(lane: number): void {
     this.#open();
-    if (this.#fenced) throw new AppendError('fenced', `the fence of lane ${batch.lane} is gone`);
-    this.#generations[batch.lane] = (this.#generations[batch.lane] ?? 0) + 1;
+    if (this.#fenced) throw new AppendError('fenced', `the fence of lane ${lane} is gone`);
+    this.#generations[lane] = (this.#generations[lane] ?? 0) + 1;
+  }
+
+  async resolve(batch: Batch): Promise<'committed' | 'void'> {
+    this.#raise(batch.lane);
     const event = batch.events[0];
     if (event !== undefined) {
       const stored = this.store.actors.get(keyOf(event))?.events.find((row) => row.seq === event.seq);

@@ -58,6 +58,9 @@ export function createStats() {
     /** Commands handed to other members, and taken from them. */
     forwarded: 0,
     served: 0,
+    /** Shards given to other members; those that stayed although they were to go. */
+    shardsGiven: 0,
+    shardsKept: 0,
     timerRows: 0,
     decideUs: 0,
     encodeUs: 0,
@@ -70,6 +73,8 @@ export function createStats() {
     loadsWaiting: 0,
     effectsOpen: 0,
     quarantined: 0,
+    /** Commands that wait for a hand-over to end. */
+    handoffWaiting: 0,
     ...createFaultCounts(),
   };
 }

@@ -119,6 +119,12 @@ export class Residents {
     }
   }
 
+  /** Takes an actor out of memory because its shard goes to another member; it must be as idle as for passivation, but for effects at work. */
+  release(cell: Cell): void {
+    if (cell.status === 'active') this.#passivate(cell);
+    else this.#remove(cell);
+  }
+
   /** Takes every idle actor out of memory, without snapshots. For tests; returns how many went. */
   evictIdle(kinds: Iterable<Kind>): number {
     let count = 0;

@@ -13,6 +13,7 @@ import { Effects } from './effects.ts';
 import { Fault } from './fault.ts';
 import { Forwarding } from './forwarding.ts';
 import { Gate } from './gate.ts';
+import { Handoff } from './handoff.ts';
 import { Answers } from './idempotency.ts';
 import { type ActorSummary, summaryOf } from './inspect.ts';
 import type { Journal, ProjectionRow } from './journal.ts';
@@ -120,6 +121,7 @@ class System implements ActorSystem {
   readonly #timers: Timers;
   readonly #turns: Turns;
   readonly #residents: Residents;
+  readonly #handoff: Handoff;
   readonly #listeners: ((row: ProjectionRow) => void)[] = [];
   #tick: { cancel(): void } | null = null;
   #drained: (() => void) | null = null;
@@ -189,6 +191,22 @@ class System implements ActorSystem {
       run: (cell) => this.#turns.run(cell),
       report,
     });
+    this.#handoff = new Handoff({
+      journal,
+      membership,
+      clock,
+      limits,
+      stats,
+      gate: this.#gate,
+      residents: this.#residents,
+      kinds: this.#kinds,
+      lane,
+      run: (cell) => this.#turns.run(cell),
+      again: (call) => this.#again(call),
+      resumed: (shards) => this.#timers.arrived(shards),
+      gone: () => this.#answers.forget(),
+      report,
+    });
     const host = {
       committed: (part: readonly Entry[]) => this.#committed(part),
       failed: (part: readonly Entry[], fault: Fault) => this.#failed(part, fault),
@@ -219,12 +237,14 @@ class System implements ActorSystem {
     });
   }
 
-  give(_shards: readonly number[], _to: string, _timeoutMs: number): Promise<readonly number[]> {
-    return Promise.resolve([]);
+  give(shards: readonly number[], to: string, timeoutMs: number): Promise<readonly number[]> {
+    if (this.#phase === 'stopped' || this.#phase === 'fenced') return Promise.resolve([]);
+    return this.#handoff.give(shards, to, timeoutMs);
   }
 
   moved(shards: readonly number[]): void {
     const arrived = shards.filter((shard) => this.#membership.owns(shard));
+    if (arrived.length < shards.length) this.#handoff.lost(shards.filter((shard) => !this.#membership.owns(shard)));
     if (arrived.length > 0) this.#timers.arrived(arrived);
   }
 
@@ -288,6 +308,7 @@ class System implements ActorSystem {
     stats.loadsWaiting = this.#residents.activation.waiting;
     stats.effectsOpen = this.#effects.open;
     stats.quarantined = this.#residents.quarantine.size;
+    stats.handoffWaiting = this.#handoff.waiting;
     return stats;
   }
 
@@ -310,6 +331,7 @@ class System implements ActorSystem {
       this.#forwarding.take(call, shard);
       return;
     }
+    if (this.#handoff.closing > 0 && this.#handoff.keeps(call, shard, cell)) return;
     this.#gate.calls.add(call);
     if (cell === undefined) cell = this.#residents.bringIn(kind, id, shard, fresh);
     else this.#residents.passivation.touch(cell);
@@ -380,6 +402,7 @@ class System implements ActorSystem {
       if (entry.effects.length > 0) this.#effects.issue(cell, entry.effects);
     }
     this.#residents.passivation.trim();
+    this.#handoff.poke();
   }
 
   #failed(part: readonly Entry[], fault: Fault): void {
@@ -389,11 +412,13 @@ class System implements ActorSystem {
     });
     for (const { cell } of part) this.#residents.evict(cell, behind);
     for (const entry of part) this.#fail(entry, fault);
+    this.#handoff.poke();
     this.#report('batch_failed', { actors: new Set(part.map((entry) => entry.cell)).size, fault: fault.code });
   }
 
   #dropped(entry: Entry): void {
     this.#fail(entry, entry.cell.side?.fate ?? new Fault('database_unavailable', 'not written'));
+    this.#handoff.poke();
   }
 
   #fail(entry: Entry, fault: Fault): void {
@@ -430,6 +455,7 @@ class System implements ActorSystem {
     this.#tick?.cancel();
     this.#timers.stop();
     this.#effects.stop();
+    this.#handoff.stop();
     for (const lane of this.#lanes) lane.close();
     this.#residents.clear(this.#kinds.values());
     for (const call of this.#gate.calls.all()) this.#gate.fail(call, faultFor(call));
@@ -447,6 +473,7 @@ class System implements ActorSystem {
     this.#tick = this.#clock.setTimeout(() => {
       this.#gate.sweep();
       this.#turns.sweep();
+      this.#handoff.poke();
       this.#effects.sweep();
       this.#timers.fire();
       this.#residents.passivation.sweep();
