@@ -4,18 +4,33 @@
  */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import type { AppendOutcome, Batch, EventRow, Journal, OutboxRow, ProjectionRow } from './journal.ts';
+import type {
+  AppendOutcome,
+  Batch,
+  EventRow,
+  Gift,
+  GivingJournal,
+  Journal,
+  OutboxRow,
+  ProjectionRow,
+} from './journal.ts';
 import { AppendError, emptyBatch } from './journal.ts';
+import type { ShardOwner } from './members.ts';
 
 /** A journal under test, empty, with at least two lanes and a page size of at least 10. */
 export interface JournalUnderTest {
-  readonly journal: Journal;
+  readonly journal: GivingJournal;
+  /** Who writes with it; alive, and the owner of all shards under epoch 1. */
+  readonly incarnation: string;
   /** Closes the journal and what belongs to it. */
   cleanup(): Promise<void>;
   /** Another member takes over: this journal's fences are gone. */
   fence(): Promise<void>;
   /** Another journal on the same data, as after a restart; closed by `cleanup`. */
   reopen(): Promise<Journal>;
+  /** The incarnation of another member, alive or dead. */
+  other(alive: boolean): Promise<string>;
+  ownerOf(shard: number): Promise<ShardOwner | null>;
   outbox(id: string): Promise<{ open: boolean } | null>;
   /** Table `stock` or `orders`. */
   projection(table: string, key: string): Promise<{ version: number; doc: unknown } | null>;
@@ -260,6 +275,66 @@ export function journalConformance(name: string, make: () => Promise<JournalUnde
     fact('fails with fenced once the writer is fenced', async ({ journal, fence }) => {
       await fence();
       await rejectsWith('fenced', journal.resolve(fullBatch('a')));
+    });
+  });
+
+  describe(`${name}: a gift`, () => {
+    const giftOf = (to: string, ...shards: (readonly [shard: number, epoch: number])[]): Gift => ({
+      lane: 0,
+      to,
+      shards: shards.map(([shard, epoch]) => ({ shard, epoch })),
+    });
+
+    fact('gives its shards to the other, each one epoch higher, and no others', async (under) => {
+      const { journal, incarnation, other, ownerOf } = under;
+      const to = await other(true);
+      await journal.give(giftOf(to, [2, 1], [4, 1]));
+      assert.deepEqual(await ownerOf(2), { incarnation: to, epoch: 2 });
+      assert.deepEqual(await ownerOf(4), { incarnation: to, epoch: 2 });
+      assert.deepEqual(await ownerOf(6), { incarnation, epoch: 1 });
+      await journal.append(fullBatch('a'));
+    });
+
+    fact('is refused wholly where one shard is not as given, or the other is not alive', async (under) => {
+      const { journal, incarnation, other, ownerOf } = under;
+      const to = await other(true);
+      await rejectsWith('refused', journal.give(giftOf(to, [2, 1], [4, 2])));
+      await rejectsWith('refused', journal.give(giftOf(await other(false), [2, 1])));
+      await rejectsWith('refused', journal.give(giftOf('nobody', [2, 1])));
+      assert.deepEqual(await ownerOf(2), { incarnation, epoch: 1 });
+      await journal.give(giftOf(to, [4, 1]));
+      await rejectsWith('refused', journal.give(giftOf(to, [2, 1], [4, 1])));
+      await rejectsWith('refused', journal.give(giftOf(to, [2, 1], [4, 2])));
+      assert.deepEqual(await ownerOf(2), { incarnation, epoch: 1 });
+      await journal.append(fullBatch('a'));
+    });
+
+    fact(
+      'is fenced with its lane, and changes nothing then',
+      async ({ journal, incarnation, fence, other, ownerOf }) => {
+        const to = await other(true);
+        await fence();
+        await rejectsWith('fenced', journal.give(giftOf(to, [2, 1])));
+        await rejectsWith('fenced', journal.resolveGift(giftOf(to, [2, 1])));
+        assert.deepEqual(await ownerOf(2), { incarnation, epoch: 1 });
+      },
+    );
+
+    fact('resolved is committed where it is there', async (under) => {
+      const { journal, other } = under;
+      const to = await other(true);
+      const gift = giftOf(to, [2, 1], [4, 1]);
+      await journal.give(gift);
+      assert.equal(await journal.resolveGift(gift), 'committed');
+      await journal.append(fullBatch('a'));
+    });
+
+    fact('resolved is void where it is not there, and may then be given again', async ({ journal, other, ownerOf }) => {
+      const to = await other(true);
+      const gift = giftOf(to, [2, 1]);
+      assert.equal(await journal.resolveGift(gift), 'void');
+      await journal.give(gift);
+      assert.deepEqual(await ownerOf(2), { incarnation: to, epoch: 2 });
     });
   });
 

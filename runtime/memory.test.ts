@@ -3,12 +3,24 @@ import { describe, it } from 'node:test';
 import { AppendError } from './journal.ts';
 import { batchOf, event, fullBatch, journalConformance } from './journal-conformance.ts';
 import { MemoryJournal, MemoryStore } from './memory.ts';
+import { SHARD_COUNT } from './shard.ts';
 
 journalConformance('in memory', async () => {
   const store = new MemoryStore();
-  const journal = new MemoryJournal({ lanes: 2, store });
+  const journal = new MemoryJournal({ lanes: 2, store, incarnation: 'me' });
+  store.members.add('me');
+  for (let shard = 0; shard < SHARD_COUNT; shard++) store.shards.set(shard, { owner: 'me', epoch: 1 });
   return {
     journal,
+    incarnation: 'me',
+    other: async (alive) => {
+      if (alive) store.members.add('other');
+      return alive ? 'other' : 'dead';
+    },
+    ownerOf: async (shard) => {
+      const row = store.shards.get(shard);
+      return row === undefined ? null : { incarnation: row.owner, epoch: row.epoch };
+    },
     cleanup: () => journal.close(),
     fence: async () => journal.fence(),
     reopen: async () => new MemoryJournal({ lanes: 2, store }),

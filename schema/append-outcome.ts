@@ -9,6 +9,7 @@
 import pg from 'pg';
 import { AppendError, type AppendError as AppendErrorType } from '../runtime/journal.ts';
 import { FENCED, NOT_CONTIGUOUS } from './append.ts';
+import { NOT_GIVEN } from './give.ts';
 
 /** SQLSTATE classes: cardinality, data, integrity constraint, program limit, internal. */
 const REFUSED_CLASSES = new Set(['21', '22', '23', '54', 'XX']);
@@ -20,7 +21,7 @@ export function outcomeOfSent(error: unknown): AppendErrorType {
     return new AppendError('unknown', message, error);
   }
   if (error.code === FENCED) return new AppendError('fenced', message, error);
-  if (error.code === NOT_CONTIGUOUS || REFUSED_CLASSES.has(error.code.slice(0, 2))) {
+  if (error.code === NOT_CONTIGUOUS || error.code === NOT_GIVEN || REFUSED_CLASSES.has(error.code.slice(0, 2))) {
     return new AppendError('refused', message, error);
   }
   return new AppendError('unavailable', message, error);

@@ -28,7 +28,8 @@ export const NOT_CONTIGUOUS = 'ST002';
 /** Read tables that an append can write: `projections` of other tables are refused. */
 export const READ_TABLES = ['orders', 'stock'] as const;
 
-const FENCE = `
+/** The first part of whatever writes on a lane. */
+export const FENCE = `
   PERFORM 1 FROM fence WHERE incarnation = p_incarnation AND lane = p_lane AND gen = p_gen FOR UPDATE;
   IF NOT FOUND THEN
     RAISE EXCEPTION 'lane % of % has no fence of generation %', p_lane, p_incarnation, p_gen

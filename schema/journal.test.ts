@@ -15,11 +15,11 @@ after(async () => {
 
 const DATA = ['journal', 'snapshot', 'timer', 'outbox', 'answer', 'orders', 'stock'];
 
-async function member(lanes: number): Promise<string> {
+async function member(lanes: number, state: 'alive' | 'dead' = 'alive'): Promise<string> {
   const incarnation = randomUUID();
   await database.db
     .insertInto('member')
-    .values({ incarnation, node_id: 'test', state: 'alive', event_versions: '{}' })
+    .values({ incarnation, node_id: 'test', state, event_versions: '{}' })
     .execute();
   const fences = Array.from({ length: lanes }, (_, lane) => ({ incarnation, lane }));
   await database.db.insertInto('fence').values(fences).execute();
@@ -29,11 +29,22 @@ async function member(lanes: number): Promise<string> {
 journalConformance('on PostgreSQL', async () => {
   await sql.raw(`TRUNCATE ${DATA.join(', ')}`).execute(database.db);
   const incarnation = await member(2);
+  await database.db.updateTable('shard').set({ owner: incarnation, epoch: 1 }).execute();
   const journals = [new PgJournal({ database, incarnation, lanes: 2 })];
   const [journal] = journals;
   if (journal === undefined) throw new Error('unreachable');
   return {
     journal,
+    incarnation,
+    other: (alive) => member(2, alive ? 'alive' : 'dead'),
+    ownerOf: async (shard) => {
+      const row = await database.db
+        .selectFrom('shard')
+        .select(['owner as incarnation', 'epoch'])
+        .where('shard', '=', shard)
+        .executeTakeFirst();
+      return row?.incarnation == null ? null : { incarnation: row.incarnation, epoch: row.epoch };
+    },
     cleanup: async () => {
       await Promise.all(journals.map((each) => each.close()));
     },

@@ -1,6 +1,6 @@
 /**
- * The journal on PostgreSQL. Each lane has one connection that does nothing but append; reads go through the pool.
- * The SQL is in `append.ts`, what its errors mean in `append-outcome.ts`.
+ * The journal on PostgreSQL. Each lane has one connection that does nothing but append, and give shards away in an append's place;
+ * reads go through the pool. The SQL is in `append.ts` and `give.ts`, what its errors mean in `append-outcome.ts`.
  *
  * A lane is one of:
  * - `idle`: an append may be sent;
@@ -16,15 +16,17 @@ import {
   AppendError,
   type Batch,
   type EventRow,
-  type Journal,
+  type Gift,
+  type GivingJournal,
   type LoadedActor,
   type RecordedAnswer,
 } from '../runtime/journal.ts';
 import { APPEND_PARAMETERS } from './append.ts';
-import { encodeAppend } from './append-encoding.ts';
+import { encodeAppend, type Writer } from './append-encoding.ts';
 import { outcomeOfSent, unavailable } from './append-outcome.ts';
 import { BinaryArrayWriter } from './binary-array.ts';
 import { connectionConfig, type Database, socketOf, watchSilence } from './database.ts';
+import { encodeGive, GIVE_TEXT, giftWitness } from './give.ts';
 import { JournalReader } from './journal-reader.ts';
 
 export interface PgJournalOptions {
@@ -50,7 +52,7 @@ interface Lane {
 
 const APPEND_TEXT = `SELECT append(${APPEND_PARAMETERS.map(([, type], index) => `$${index + 1}::${type}`).join(', ')})`;
 
-export class PgJournal implements Journal {
+export class PgJournal implements GivingJournal {
   readonly lanes: number;
   readonly #options: Required<PgJournalOptions>;
   readonly #lanes: Lane[];
@@ -71,14 +73,32 @@ export class PgJournal implements Journal {
   }
 
   async append(batch: Batch): Promise<void> {
-    const lane = this.#lane(batch);
+    const lane = this.#lane(batch.lane);
+    await this.#inTurn(lane, () => ({ name: 'append', text: APPEND_TEXT, values: this.#encode(lane, batch) }));
+  }
+
+  async give(gift: Gift): Promise<void> {
+    const lane = this.#lane(gift.lane);
+    await this.#inTurn(lane, () => ({ text: GIVE_TEXT, values: encodeGive(this.#writer(lane), gift) }));
+  }
+
+  async resolve(batch: Batch): Promise<'committed' | 'void'> {
+    return await this.#resolved(this.#lane(batch.lane), (client) => witness(client, batch));
+  }
+
+  async resolveGift(gift: Gift): Promise<'committed' | 'void'> {
+    const { incarnation } = this.#options;
+    return await this.#resolved(this.#lane(gift.lane), (client) => giftWitness(client, incarnation, gift));
+  }
+
+  /** One statement of the lane. Rejects with what its outcome proves. */
+  async #inTurn(lane: Lane, statement: () => pg.QueryConfig): Promise<void> {
     if (lane.state === 'busy') throw new Error(`lane ${lane.index} is busy`);
     if (lane.state === 'unresolved') throw new AppendError('unavailable', `lane ${lane.index} waits to be resolved`);
     lane.state = 'busy';
     try {
       const client = await this.#connected(lane);
-      const values = this.#encode(lane, batch);
-      await this.#send(client, values);
+      await this.#send(client, statement());
       lane.state = 'idle';
     } catch (error) {
       const failure = error instanceof AppendError ? error : unavailable(error);
@@ -88,8 +108,11 @@ export class PgJournal implements Journal {
     }
   }
 
-  async resolve(batch: Batch): Promise<'committed' | 'void'> {
-    const lane = this.#lane(batch);
+  /** Ends what is on its way on the lane, then looks whether it had been done. */
+  async #resolved(
+    lane: Lane,
+    look: (client: pg.Client) => Promise<'committed' | 'void'>,
+  ): Promise<'committed' | 'void'> {
     if (lane.state === 'busy') throw new Error(`lane ${lane.index} is busy`);
     lane.state = 'busy';
     try {
@@ -104,7 +127,7 @@ export class PgJournal implements Journal {
       if (gen === undefined) throw new AppendError('fenced', `the fence of lane ${lane.index} is gone`);
       lane.gen = gen;
       // A later statement, which sees what the orphan committed while the fence was waited for.
-      const outcome = await witness(client, batch);
+      const outcome = await look(client);
       lane.state = 'idle';
       return outcome;
     } catch (error) {
@@ -147,18 +170,21 @@ export class PgJournal implements Journal {
     await Promise.all(this.#lanes.map((lane) => lane.client?.end()));
   }
 
-  #lane(batch: Batch): Lane {
-    const lane = this.#lanes[batch.lane];
-    if (lane === undefined) throw new Error(`there is no lane ${batch.lane}`);
+  #lane(index: number): Lane {
+    const lane = this.#lanes[index];
+    if (lane === undefined) throw new Error(`there is no lane ${index}`);
     if (this.#closed) throw new AppendError('unavailable', 'the journal is closed');
     return lane;
+  }
+
+  #writer(lane: Lane): Writer {
+    return { incarnation: this.#options.incarnation, lane: lane.index, gen: lane.gen };
   }
 
   #encode(lane: Lane, batch: Batch): unknown[] {
     const values = (() => {
       try {
-        const writer = { incarnation: this.#options.incarnation, lane: lane.index, gen: lane.gen };
-        return encodeAppend(lane.arrays, writer, batch);
+        return encodeAppend(lane.arrays, this.#writer(lane), batch);
       } catch (error) {
         throw new AppendError('refused', error instanceof Error ? error.message : String(error), error);
       }
@@ -170,9 +196,9 @@ export class PgJournal implements Journal {
   }
 
   /** Rejects with what the outcome proves. */
-  async #send(client: pg.Client, values: unknown[]): Promise<void> {
+  async #send(client: pg.Client, statement: pg.QueryConfig): Promise<void> {
     try {
-      await client.query({ name: 'append', text: APPEND_TEXT, values });
+      await client.query(statement);
     } catch (error) {
       throw outcomeOfSent(error);
     }

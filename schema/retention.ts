@@ -8,7 +8,7 @@
 import { type Kysely, sql } from 'kysely';
 import type { ActorRef } from '../runtime/actor.ts';
 import { AppendError } from '../runtime/journal.ts';
-import { FENCED } from './append.ts';
+import { FENCE, FENCED } from './append.ts';
 import { BinaryArrayWriter } from './binary-array.ts';
 import type { Tables } from './tables.ts';
 
@@ -52,6 +52,41 @@ export async function removeHistories(
     throw new AppendError('fenced', `lane ${fence.lane} is fenced`, error);
   }
 }
+
+/**
+ * In the place of `REMOVE_HISTORY_FUNCTION`, which knew one member only: an actor of a shard that has gone to another member is left
+ * whole, since the fence held here does not keep that one from appending. The rows of the shards are locked, so a give waits.
+ */
+export const REMOVE_OWN_HISTORY_FUNCTION = `
+CREATE OR REPLACE FUNCTION remove_histories(p_incarnation text, p_lane integer, p_gen bigint, r_type text[], r_id text[], r_seq bigint[])
+RETURNS TABLE (type text, id text) LANGUAGE plpgsql AS $remove$
+#variable_conflict use_column
+DECLARE
+  own integer[];
+  gone_type text[];
+  gone_id text[];
+BEGIN
+  ${FENCE}
+  SELECT array_agg(l.shard) INTO own FROM (
+    SELECT s.shard FROM shard AS s
+    WHERE s.owner = p_incarnation AND s.shard IN (
+      SELECT j.shard FROM unnest(r_type, r_id, r_seq) AS r (type, id, seq)
+        JOIN journal AS j ON j.type = r.type AND j.id = r.id AND j.seq = r.seq
+    )
+    FOR SHARE
+  ) AS l;
+  SELECT array_agg(r.type), array_agg(r.id) INTO gone_type, gone_id
+    FROM unnest(r_type, r_id, r_seq) AS r (type, id, seq)
+      JOIN journal AS last ON last.type = r.type AND last.id = r.id AND last.seq = r.seq
+    WHERE last.shard = ANY (own)
+      AND NOT EXISTS (SELECT FROM journal AS j WHERE j.type = r.type AND j.id = r.id AND j.seq > r.seq);
+  DELETE FROM journal AS x USING unnest(gone_type, gone_id) AS g (type, id) WHERE x.type = g.type AND x.id = g.id;
+  DELETE FROM snapshot AS x USING unnest(gone_type, gone_id) AS g (type, id) WHERE x.type = g.type AND x.id = g.id;
+  DELETE FROM answer AS x USING unnest(gone_type, gone_id) AS g (type, id) WHERE x.type = g.type AND x.id = g.id;
+  DELETE FROM timer AS x USING unnest(gone_type, gone_id) AS g (type, id) WHERE x.type = g.type AND x.id = g.id;
+  RETURN QUERY SELECT g.type, g.id FROM unnest(gone_type, gone_id) AS g (type, id);
+END
+$remove$`;
 
 /** Removes up to `limit` events older than `before` (milliseconds since the epoch) that a snapshot has overtaken. Returns how many. */
 export async function removeColdEvents(db: Kysely<Tables>, before: number, limit: number): Promise<number> {

@@ -5,8 +5,10 @@
 import type { Migration } from 'kysely';
 import * as journal from './0001-journal.ts';
 import * as catalogue from './0002-catalogue.ts';
+import * as give from './0004-give.ts';
 
 export const migrations: Readonly<Record<string, Migration>> = {
   '0001-journal': journal,
   '0002-catalogue': catalogue,
+  '0004-give': give,
 };
