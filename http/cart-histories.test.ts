@@ -3,9 +3,10 @@ import { after, before, test } from 'node:test';
 import { cart } from '../actors/cart.ts';
 import { CART_LIFETIME_MS, EXPIRED_SHOWN_MS } from '../actors/cart-state.ts';
 import { SystemClock } from '../runtime/clock.ts';
+import type { ClusterMembership } from '../runtime/members.ts';
 import { type ActorSystem, createActorSystem } from '../runtime/system.ts';
 import { PgJournal } from '../schema/journal.ts';
-import { joinAlone, type LoneMembership } from '../schema/members.ts';
+import { joinAlone } from '../schema/members.ts';
 import { getOutbox } from '../schema/outbox.ts';
 import { migratedTestDatabase, type TestDatabase, until } from '../schema/test-database.ts';
 import { removeCartHistory } from './cart-histories.ts';
@@ -20,7 +21,7 @@ class LaterClock extends SystemClock {
 
 const clock = new LaterClock();
 let database: TestDatabase;
-let membership: LoneMembership;
+let membership: ClusterMembership;
 let journal: PgJournal;
 let system: ActorSystem;
 

@@ -10,9 +10,10 @@ import pg from 'pg';
 import { SystemClock } from '../runtime/clock.ts';
 import { AppendError, type Batch, type Journal } from '../runtime/journal.ts';
 import { batchOf, event, fullBatch } from '../runtime/journal-conformance.ts';
+import type { ClusterMembership } from '../runtime/members.ts';
 import { type Database, openDatabase } from './database.ts';
 import { PgJournal } from './journal.ts';
-import { joinAlone, type LoneMembership } from './members.ts';
+import { joinAlone } from './members.ts';
 import { migratedTestDatabase, type TestDatabase, until } from './test-database.ts';
 
 /** Passes bytes both ways; can keep back what clients send, and cut clients off while the server goes on. */
@@ -98,7 +99,7 @@ class Wire {
 let database: TestDatabase;
 let proxy: Wire;
 let proxied: Database;
-let member: LoneMembership;
+let member: ClusterMembership;
 let journal: PgJournal;
 
 before(async () => {
@@ -121,7 +122,7 @@ afterEach(async () => {
   await proxy.close();
 });
 
-async function join(): Promise<LoneMembership> {
+async function join(): Promise<ClusterMembership> {
   return await joinAlone({
     database,
     nodeId: 'test',

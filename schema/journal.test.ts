@@ -19,7 +19,7 @@ async function member(lanes: number, state: 'alive' | 'dead' = 'alive'): Promise
   const incarnation = randomUUID();
   await database.db
     .insertInto('member')
-    .values({ incarnation, node_id: 'test', state, event_versions: '{}' })
+    .values({ incarnation, node_id: incarnation, state, event_versions: '{}' })
     .execute();
   const fences = Array.from({ length: lanes }, (_, lane) => ({ incarnation, lane }));
   await database.db.insertInto('fence').values(fences).execute();

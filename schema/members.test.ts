@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict';
 import { after, afterEach, before, describe, it } from 'node:test';
 import { SystemClock } from '../runtime/clock.ts';
-import { type JoinOptions, joinAlone, type LoneMembership } from './members.ts';
+import type { ClusterMembership } from '../runtime/members.ts';
+import { type JoinOptions, joinAlone } from './members.ts';
 import { migratedTestDatabase, type TestDatabase, until } from './test-database.ts';
 
 let database: TestDatabase;
-const members: LoneMembership[] = [];
+const members: ClusterMembership[] = [];
 before(async () => {
   database = await migratedTestDatabase();
 });
@@ -16,19 +17,19 @@ afterEach(async () => {
   for (const member of members.splice(0)) await member.leave();
 });
 
-async function join(options: Partial<JoinOptions> = {}): Promise<LoneMembership> {
+async function join(options: Partial<JoinOptions> = {}): Promise<ClusterMembership> {
   const all = { database, nodeId: 'test', lanes: 2, clock: new SystemClock(), leaseMs: 60_000, ...options };
   const member = await joinAlone(all);
   members.push(member);
   return member;
 }
 
-async function stateOf(member: LoneMembership): Promise<string | undefined> {
+async function stateOf(member: ClusterMembership): Promise<string | undefined> {
   const query = database.db.selectFrom('member').select('state').where('incarnation', '=', member.incarnation);
   return (await query.executeTakeFirst())?.state;
 }
 
-async function fences(member: LoneMembership): Promise<number> {
+async function fences(member: ClusterMembership): Promise<number> {
   return (await database.db.selectFrom('fence').where('incarnation', '=', member.incarnation).selectAll().execute())
     .length;
 }
@@ -43,6 +44,13 @@ class ShiftedClock extends SystemClock {
   override sync(databaseMs: number, atMonotonic: number): void {
     this.synced.push(databaseMs);
     super.sync(databaseMs, atMonotonic - this.shiftMs);
+  }
+}
+
+/** That of a process which is stopped: nothing that was to run later ever runs. */
+class StoppedClock extends SystemClock {
+  override setTimeout(): { cancel(): void } {
+    return { cancel: () => {} };
   }
 }
 
@@ -91,8 +99,7 @@ describe('a member alone', () => {
   });
 
   it('takes over from a dead one only after watching it stand still for lease and margin', async () => {
-    // A member whose loop never comes back: its next renewal would be in twenty seconds.
-    const dead = await join({ leaseMs: 60_000 });
+    const dead = await join({ clock: new StoppedClock(), renewals: 'loop', leaseMs: 200 });
     const clock = new ShiftedClock();
     const started = clock.monotonic();
     const next = await join({ clock, leaseMs: 200 });
@@ -110,7 +117,7 @@ describe('a member alone', () => {
 
   it('answers nothing past its deadline, and again after the next renewal', async () => {
     const clock = new ShiftedClock();
-    const member = await join({ clock, leaseMs: 3_000 });
+    const member = await join({ clock, renewals: 'loop', leaseMs: 3_000 });
     assert.ok(member.mayAnswer());
     clock.shiftMs += 3_000;
     assert.ok(!member.mayAnswer());

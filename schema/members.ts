@@ -1,43 +1,31 @@
 /**
- * The lease of a member that is alone on its database: taking over what a dead predecessor held, renewing, being fenced,
- * leaving. Joining beside a living member needs the bus between them, and is refused here.
- *
- * States of a membership:
- * - `alive`: answers while its monotonic clock is before the deadline of its last acknowledged renewal. Late (PostgreSQL
- *   away, the loop blocked) it answers nothing, but goes on renewing and resumes with the first that succeeds;
- * - `fenced`: a renewal found its row no longer alive. It is never alive again; the process joins anew or ends;
- * - `left`: it gave up its fences itself, after its last append.
- *
- * The deadline counts from before the renewal was sent: whoever watches the row stand still starts later and waits
- * longer, so its watch ends after this deadline whatever the clocks of the two say.
- *
- * Renewals are sent from the main loop, which makes them stop when it does. A thread of its own, for a loop that is
- * merely busy, comes with the cluster.
+ * Joining: how a process becomes a member on PostgreSQL, alone or among others: admitted (`runtime/joining.ts`), once renewed, and from
+ * then on what `runtime/cluster.ts` says, on the rows of `member-store.ts` and the lease of `lease.ts`.
  */
 import { randomBytes } from 'node:crypto';
-import pg from 'pg';
-import type { Clock } from '../runtime/clock.ts';
-import type { Membership } from '../runtime/members.ts';
-import { connectionConfig, type Database } from './database.ts';
-import { freeze, takeOver } from './takeover.ts';
-
-/** A clock that can be told the database's time; `SystemClock` is one. */
-export interface LeaseClock extends Clock {
-  sync?(databaseMs: number, atMonotonic: number): void;
-}
+import { ClusterMember } from '../runtime/cluster.ts';
+import { admitted } from '../runtime/joining.ts';
+import { type Lease, LoopLease } from '../runtime/lease.ts';
+import type { Candidate, MemberIdentity } from '../runtime/member-store.ts';
+import type { ClusterMembership } from '../runtime/members.ts';
+import { type Database, openDatabase } from './database.ts';
+import { type LeaseClock, ThreadLease } from './lease.ts';
+import { PgMemberStore } from './member-store.ts';
+import { renew } from './renewal.ts';
+import { membershipName } from './takeover.ts';
 
 export interface JoinOptions {
   readonly database: Database;
-  /** Operators' name of the node, at most 40 bytes. */
+  /** Operators' name of the node, at most 40 bytes, the same after each start; of one name only one lives. */
   readonly nodeId: string;
   /** One fence is made for each; the journal may use as many. */
   readonly lanes: number;
   readonly clock: LeaseClock;
-  /** How long an acknowledged renewal allows to answer. Default 5,000. */
+  /** How long an acknowledged renewal allows to answer. Default 2,000. */
   readonly leaseMs?: number;
   /** True where something else proves that no other process can be alive (the embedded database's lock). Default false. */
   readonly takeAtOnce?: boolean;
-  /** Event versions this process can read, by actor type. */
+  /** Event versions this process can read, by actor type. Default: it reads all, and writes the newest. */
   readonly eventVersions?: Readonly<Record<string, number>>;
   /**
    * True where this process has a bus to the others. Default false: it refuses to start beside a living member, as one with a bus
@@ -50,196 +38,105 @@ export interface JoinOptions {
   readonly ready?: boolean;
   /** Compared with that of every living member; a start that does not fit is refused. Default: not compared. */
   readonly identity?: MemberIdentity;
+  /** Where renewals come from. Default `thread`; `loop`: this event loop, by `clock`, for clocks that a test moves. */
+  readonly renewals?: 'thread' | 'loop';
 }
 
-/** Fingerprints (HMACs) of secrets that all members must share; never the secrets. */
-export interface MemberIdentity {
-  readonly dataKey: string;
-  /** Of the token secret that signs. */
-  readonly signing: string;
-  /** Of all token secrets, the signing one too. */
-  readonly verifying: readonly string[];
-}
+export type { MemberIdentity } from '../runtime/member-store.ts';
 
-export interface LoneMembership extends Membership {
-  /** Acknowledged renewals so far. */
-  readonly renewals: number;
-  /** Called once, when a renewal finds that another has taken over; at once where that is known already. */
-  onFenced(listener: () => void): void;
-  /** Gives up the fences, after the last append: the next to come takes over at once. Stops renewing even where it rejects. */
-  leave(): Promise<void>;
-}
+const LEASE_MS = 2_000;
+const LOOK_MS = 250;
+/** A look, a takeover, and the end of backends that a takeover waits for. */
+const POOL_SIZE = 3;
+const STATEMENT_MS = 5_000;
 
-const LEASE_MS = 5_000;
-/** A renewal that failed is sent again after this share of the lease. */
-const RETRY_SHARE = 20;
-
-/** Resolves when every shard is this member's. Rejects with one line where another member is alive. */
-export async function joinAlone(options: JoinOptions): Promise<LoneMembership> {
-  if (Buffer.byteLength(options.nodeId) > 40) throw new Error('a node id has at most 40 bytes');
-  const all = { leaseMs: LEASE_MS, takeAtOnce: false, eventVersions: {}, ...options };
-  const watched = all.takeAtOnce ? null : await freeze(all.database.db, all.clock, all.leaseMs);
-  const incarnation = `${all.nodeId}.${randomBytes(8).toString('hex')}`;
-  const sentAt = all.clock.monotonic();
-  const epochs = await takeOver({ ...all, incarnation, watched });
-  const lease = new Lease(all, incarnation, epochs, sentAt + all.leaseMs);
-  // The first renewal brings the database's clock, before anything is decided by it.
+/**
+ * Resolves when this process is a member, with a fence for each lane, and has looked at the shards once; the first of all has them all.
+ * Rejects with one line where a living member is in the way.
+ */
+export async function join(options: JoinOptions): Promise<ClusterMembership> {
+  const { nodeId, clock, lanes, takeAtOnce = false, leaseMs = LEASE_MS } = options;
+  if (Buffer.byteLength(nodeId) > 40) throw new Error('a node id has at most 40 bytes');
+  const incarnation = `${nodeId}.${randomBytes(8).toString('hex')}`;
+  const database = openDatabase({
+    ...options.database.options,
+    applicationName: membershipName(incarnation),
+    poolSize: POOL_SIZE,
+    statementTimeoutMs: STATEMENT_MS,
+  });
+  const store = new PgMemberStore({ database, clock, leaseMs });
   try {
-    await lease.renew();
+    const candidate: Candidate = {
+      incarnation,
+      nodeId,
+      lanes,
+      leaseMs,
+      state: options.ready === false ? 'joining' : 'alive',
+      weight: options.weight ?? 1,
+      bus: options.bus ?? false,
+      eventVersions: options.eventVersions ?? {},
+      identity: options.identity ?? null,
+    };
+    const writes = await admitted(store, candidate, takeAtOnce, clock);
+    const lease = await firstLease(options, database, incarnation).catch(async (error: unknown) => {
+      // The next start should not have to wait for a lease that nobody holds.
+      await store.leave(incarnation).catch(() => {});
+      throw error;
+    });
+    const member = new ClusterMember({
+      ...candidate,
+      state: candidate.state === 'joining' ? 'joining' : 'alive',
+      store,
+      clock,
+      lease,
+      writes,
+      // Alone, there is little to see.
+      lookMs: candidate.bus ? LOOK_MS : leaseMs,
+      report: options.database.options.log,
+    });
+    try {
+      await member.look();
+    } catch (error) {
+      await member.leave().catch(() => {});
+      throw error;
+    }
+    member.start();
+    return member;
   } catch (error) {
-    // The next start should not have to wait for a lease that nobody holds.
-    await lease.leave().catch(() => {});
+    await database.close();
     throw error;
   }
-  lease.keepRenewing();
-  return lease;
 }
 
-class Lease implements LoneMembership {
-  readonly incarnation: string;
-  readonly nodeId: string;
-  renewals = 0;
-  readonly #options: JoinOptions & { readonly leaseMs: number };
-  readonly #epochs: readonly number[];
-  readonly #listeners: (() => void)[] = [];
-  #state: 'alive' | 'fenced' | 'left' = 'alive';
-  /** On the monotonic clock. */
-  #deadline: number;
-  #client: pg.Client | null = null;
-  #next: { cancel(): void } | null = null;
+/** For a process that is alone on its database, or refuses to be there: `join` without a bus. */
+export async function joinAlone(options: Omit<JoinOptions, 'bus'>): Promise<ClusterMembership> {
+  return await join({ ...options, bus: false });
+}
 
-  constructor(
-    options: JoinOptions & { readonly leaseMs: number },
-    incarnation: string,
-    epochs: readonly number[],
-    deadline: number,
-  ) {
-    this.#options = options;
-    this.incarnation = incarnation;
-    this.nodeId = options.nodeId;
-    this.#epochs = epochs;
-    this.#deadline = deadline;
-  }
+/** Asks the node to leave: its member hears of it at its next look. False where no such node is alive. */
+export async function requestDrain({ db }: Database, nodeId: string): Promise<boolean> {
+  const { numUpdatedRows } = await db
+    .updateTable('member')
+    .set({ drain_requested: true })
+    .where('node_id', '=', nodeId)
+    .where('state', 'in', ['joining', 'alive', 'leaving'])
+    .executeTakeFirst();
+  return numUpdatedRows > 0n;
+}
 
-  owns(shard: number): boolean {
-    return this.#state === 'alive' && this.#epochs[shard] !== undefined;
-  }
-
-  epoch(shard: number): number {
-    return this.#epochs[shard] ?? 0;
-  }
-
-  mayAnswer(): boolean {
-    return this.#state === 'alive' && this.#options.clock.monotonic() < this.#deadline;
-  }
-
-  /** Alone, there is nobody else to read what it writes. */
-  writes(_type: string, newest: number): number {
-    return newest;
-  }
-
-  onFenced(listener: () => void): void {
-    if (this.#state === 'fenced') listener();
-    else this.#listeners.push(listener);
-  }
-
-  /** Sends one renewal. Rejects where its outcome is not known; being fenced is no rejection. */
-  async renew(): Promise<void> {
-    const { clock, leaseMs } = this.#options;
-    const client = await this.#connected();
+/** With the first renewal, which brings the database's clock before anything is decided by it; join need not wait for a thread to start. */
+async function firstLease(options: JoinOptions, database: Database, incarnation: string): Promise<Lease> {
+  const { clock, leaseMs = LEASE_MS } = options;
+  const send = async (): Promise<boolean> => {
     const sentAt = clock.monotonic();
-    const { rows } = await client.query<{ now: number }>({
-      name: 'renew',
-      text: `UPDATE member SET renewals = renewals + 1, renewed_at = now()
-        WHERE incarnation = $1 AND state = 'alive'
-        RETURNING (extract(epoch FROM clock_timestamp()) * 1000)::float8 AS now`,
-      values: [this.incarnation],
-    });
-    const row = rows[0];
-    if (this.#state !== 'alive') return;
-    if (row === undefined) {
-      this.#fence();
-      return;
-    }
-    clock.sync?.(row.now, (sentAt + clock.monotonic()) / 2);
-    this.#deadline = sentAt + leaseMs;
-    this.renewals += 1;
-  }
-
-  keepRenewing(): void {
-    const { clock, leaseMs, database } = this.#options;
-    const schedule = (delayMs: number): void => {
-      if (this.#state === 'alive') this.#next = clock.setTimeout(() => void turn(), delayMs);
-    };
-    const turn = async (): Promise<void> => {
-      try {
-        await this.renew();
-        schedule(leaseMs / 3);
-      } catch (error) {
-        this.#disconnect();
-        database.options.log('renewal_failed', { error: error instanceof Error ? error.message : String(error) });
-        schedule(leaseMs / RETRY_SHARE);
-      }
-    };
-    schedule(leaseMs / 3);
-  }
-
-  async leave(): Promise<void> {
-    if (this.#state === 'alive') this.#state = 'left';
-    this.#next?.cancel();
-    this.#disconnect();
-    await this.#options.database.db.transaction().execute(async (trx) => {
-      await trx
-        .updateTable('member')
-        .set({ state: 'left' })
-        .where('incarnation', '=', this.incarnation)
-        .where('state', '=', 'alive')
-        .execute();
-      await trx.deleteFrom('fence').where('incarnation', '=', this.incarnation).execute();
-    });
-  }
-
-  #fence(): void {
-    this.#state = 'fenced';
-    this.#next?.cancel();
-    this.#disconnect();
-    for (const listener of this.#listeners.splice(0)) listener();
-  }
-
-  /** A connection of its own: a pool that is full with slow queries must not cost the lease. */
-  async #connected(): Promise<pg.Client> {
-    if (this.#client !== null) return this.#client;
-    const { database, leaseMs } = this.#options;
-    const limit = Math.ceil(leaseMs / 3);
-    const client = new pg.Client({
-      ...connectionConfig({
-        ...database.options,
-        // Not the incarnation's bare name: a taker ends the backends of that name, and this one must hear that it is fenced.
-        applicationName: `${this.incarnation}#`,
-        statementTimeoutMs: limit,
-        connectionTimeoutMs: limit,
-      }),
-      // A server that does not answer at all: the connection is given up in time for another try within the lease.
-      query_timeout: limit,
-    });
-    const lost = (): void => {
-      if (this.#client === client) this.#client = null;
-    };
-    client.on('error', lost);
-    client.on('end', lost);
-    await client.connect();
-    if (this.#state !== 'alive') {
-      await client.end();
-      throw new Error('the member is no longer alive');
-    }
-    this.#client = client;
-    return client;
-  }
-
-  #disconnect(): void {
-    const client = this.#client;
-    this.#client = null;
-    // Nothing waits for a polite end: the server may be the one that does not answer.
-    client?.end().catch(() => {});
-  }
+    const databaseMs = await renew(database.pool, incarnation);
+    if (databaseMs !== null) clock.sync?.(databaseMs, (sentAt + clock.monotonic()) / 2);
+    return databaseMs !== null;
+  };
+  const renewedAt = clock.monotonic();
+  if (!(await send())) throw new Error('this node was taken over while it joined');
+  if (options.renewals !== 'loop') return new ThreadLease({ database, incarnation, leaseMs, clock, renewedAt });
+  const report = (error: unknown): void =>
+    database.options.log('renewal_failed', { error: error instanceof Error ? error.message : String(error) });
+  return new LoopLease({ clock, leaseMs, renew: send, report, renewedAt });
 }

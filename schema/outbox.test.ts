@@ -3,8 +3,9 @@ import { after, before, beforeEach, describe, it } from 'node:test';
 import { sql } from 'kysely';
 import { SystemClock } from '../runtime/clock.ts';
 import { batchOf } from '../runtime/journal-conformance.ts';
+import type { ClusterMembership } from '../runtime/members.ts';
 import { PgJournal } from './journal.ts';
-import { joinAlone, type LoneMembership } from './members.ts';
+import { joinAlone } from './members.ts';
 import {
   getOutbox,
   listOutbox,
@@ -19,7 +20,7 @@ import { removeClosedOutbox } from './retention.ts';
 import { migratedTestDatabase, type TestDatabase } from './test-database.ts';
 
 let database: TestDatabase;
-let member: LoneMembership;
+let member: ClusterMembership;
 let journal: PgJournal;
 before(async () => {
   database = await migratedTestDatabase();

@@ -2,13 +2,14 @@ import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { SystemClock } from '../runtime/clock.ts';
 import { batchOf } from '../runtime/journal-conformance.ts';
+import type { ClusterMembership } from '../runtime/members.ts';
 import { PgJournal } from './journal.ts';
-import { joinAlone, type LoneMembership } from './members.ts';
+import { joinAlone } from './members.ts';
 import { getOrder, listOrders, listPayments, type OrderQuery, stockVersions } from './read-side.ts';
 import { migratedTestDatabase, type TestDatabase } from './test-database.ts';
 
 let database: TestDatabase;
-let member: LoneMembership;
+let member: ClusterMembership;
 let journal: PgJournal;
 
 const START = 1_700_000_000_000;

@@ -3,14 +3,15 @@ import { after, before, beforeEach, describe, it } from 'node:test';
 import { sql } from 'kysely';
 import { SystemClock } from '../runtime/clock.ts';
 import { batchOf, event, fullBatch } from '../runtime/journal-conformance.ts';
+import type { ClusterMembership } from '../runtime/members.ts';
 import { ANSWER_TTL_MS, findAnswer, insertAnswer, removeOldAnswers } from './answers.ts';
 import { PgJournal } from './journal.ts';
-import { joinAlone, type LoneMembership } from './members.ts';
+import { joinAlone } from './members.ts';
 import { removeColdEvents, removeHistories } from './retention.ts';
 import { migratedTestDatabase, type TestDatabase, until } from './test-database.ts';
 
 let database: TestDatabase;
-let member: LoneMembership;
+let member: ClusterMembership;
 let journal: PgJournal;
 before(async () => {
   database = await migratedTestDatabase();

@@ -7,6 +7,8 @@
  * not take an interface there).
  */
 import type { ColumnType, Generated, GeneratedAlways } from 'kysely';
+import type { MemberIdentity } from '../runtime/member-store.ts';
+import type { MemberState } from '../runtime/members.ts';
 
 /** Written as JSON text, read parsed. */
 export type Json<T = unknown> = ColumnType<T, string, string>;
@@ -18,12 +20,23 @@ export interface MetaTable {
 export interface MemberTable {
   incarnation: string;
   node_id: string;
-  state: 'alive' | 'left' | 'dead';
+  state: MemberState;
   renewals: Generated<number>;
+  lease_ms: Generated<number>;
+  weight: Generated<number>;
+  bus: Generated<boolean>;
   /** Event versions it can read, by actor type. */
   event_versions: Json<Record<string, number>>;
+  identity: Json<MemberIdentity> | null;
+  status: ColumnType<Record<string, unknown>, string | undefined, string>;
+  drain_requested: Generated<boolean>;
   joined_at: Generated<Date>;
   renewed_at: Generated<Date>;
+}
+/** Versions that may have been written: raised before an event of the version is. */
+export interface EventVersionTable {
+  type: string;
+  version: number;
 }
 export interface FenceTable {
   incarnation: string;
@@ -118,6 +131,7 @@ export interface AuditTable {
 export interface Tables {
   meta: MetaTable;
   member: MemberTable;
+  event_version: EventVersionTable;
   fence: FenceTable;
   shard: ShardTable;
   journal: JournalTable;

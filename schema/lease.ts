@@ -1,0 +1,131 @@
+/**
+ * A member's lease, renewed by a thread of its own (`lease-thread.ts`) over a connection of its own: neither a full pool nor a long
+ * turn of the event loop costs it. The main thread's part is to beat, and to read: `holds` compares the clock with a deadline in its own
+ * memory, and only past that looks at what the thread has written since.
+ *
+ * A thread that ends of itself is started again; meanwhile the lease may run out, which is late, not lost.
+ */
+import { Worker } from 'node:worker_threads';
+import type { Clock } from '../runtime/clock.ts';
+import { type Lease, RENEW_SHARE, RETRY_SHARE } from '../runtime/lease.ts';
+import { connectionConfig, type Database } from './database.ts';
+import { HEARTBEAT, type LeaseMessage, type LeaseWork, RENEWED_AT, SHARED_BYTES } from './lease-shared.ts';
+
+/** A clock that can be told the database's time; `SystemClock` is one. */
+export interface LeaseClock extends Clock {
+  sync?(databaseMs: number, atMonotonic: number): void;
+}
+
+export interface LeaseOptions {
+  readonly database: Database;
+  readonly incarnation: string;
+  readonly leaseMs: number;
+  /** Its monotonic time must run as `process.hrtime` does, from whatever start. */
+  readonly clock: LeaseClock;
+  /** When the first renewal, which was acknowledged, was sent. */
+  readonly renewedAt: number;
+}
+
+const BEATS_PER_LEASE = 10;
+const POLLS_PER_LEASE = 40;
+const NS_PER_MS = 1e6;
+
+export class ThreadLease implements Lease {
+  renewals = 1;
+  renewedAt: number;
+  readonly #options: LeaseOptions;
+  readonly #shared = new BigInt64Array(new SharedArrayBuffer(SHARED_BYTES));
+  /** Of the member's clock over `process.hrtime`, in milliseconds. */
+  readonly #offsetMs: number;
+  #state: 'running' | 'fenced' | 'stopped' = 'running';
+  #worker: Worker | null = null;
+  #timer: { cancel(): void } | null = null;
+
+  constructor(options: LeaseOptions) {
+    this.#options = options;
+    this.renewedAt = options.renewedAt;
+    this.#offsetMs = options.clock.monotonic() - Number(process.hrtime.bigint()) / NS_PER_MS;
+  }
+
+  holds(): boolean {
+    if (this.#state !== 'running') return false;
+    const { clock, leaseMs } = this.#options;
+    const now = clock.monotonic();
+    if (now < this.renewedAt + leaseMs) return true;
+    const written = Atomics.load(this.#shared, RENEWED_AT);
+    if (written !== 0n) this.renewedAt = Math.max(this.renewedAt, this.#ours(written));
+    return now < this.renewedAt + leaseMs;
+  }
+
+  start(fenced: () => void): void {
+    this.#startThread(fenced);
+    const beat = (): void => {
+      Atomics.add(this.#shared, HEARTBEAT, 1n);
+      this.#timer = this.#options.clock.setTimeout(beat, this.#options.leaseMs / BEATS_PER_LEASE);
+    };
+    beat();
+  }
+
+  async stop(): Promise<void> {
+    if (this.#state === 'running') this.#state = 'stopped';
+    this.#timer?.cancel();
+    await this.#worker?.terminate();
+  }
+
+  #startThread(fenced: () => void): void {
+    const { database, incarnation, leaseMs } = this.#options;
+    const work: LeaseWork = {
+      shared: this.#shared.buffer as SharedArrayBuffer,
+      connection: connectionOf(this.#options),
+      incarnation,
+      beat: Atomics.load(this.#shared, HEARTBEAT),
+      renewMs: leaseMs / RENEW_SHARE,
+      retryMs: leaseMs / RETRY_SHARE,
+      pollMs: leaseMs / POLLS_PER_LEASE,
+    };
+    const worker = new Worker(new URL('./lease-thread.js', import.meta.url), { workerData: work, name: 'lease' });
+    // A process that has nothing else to do may end.
+    worker.unref();
+    this.#worker = worker;
+    worker.on('message', (message: LeaseMessage) => {
+      if (message.kind === 'renewed') this.#renewed(message);
+      else if (message.kind === 'failed') database.options.log('renewal_failed', { error: message.error });
+      else if (this.#state === 'running') {
+        this.#state = 'fenced';
+        fenced();
+      }
+    });
+    worker.on('error', (error) => database.options.log('lease_thread_failed', { error: error.message }));
+    worker.on('exit', () => {
+      if (this.#state !== 'running') return;
+      this.#options.clock.setTimeout(() => {
+        if (this.#state === 'running') this.#startThread(fenced);
+      }, leaseMs / RENEW_SHARE);
+    });
+  }
+
+  #renewed({ databaseMs, sentAt, answeredAt }: LeaseMessage & { kind: 'renewed' }): void {
+    if (this.#state !== 'running') return;
+    this.renewals += 1;
+    const [sent, answered] = [this.#ours(sentAt), this.#ours(answeredAt)];
+    this.renewedAt = Math.max(this.renewedAt, sent);
+    this.#options.clock.sync?.(databaseMs, (sent + answered) / 2);
+  }
+
+  /** Rounded down: a deadline is never later than it should be. */
+  #ours(hrtime: bigint): number {
+    return Number(hrtime / 1000n) / 1000 + this.#offsetMs;
+  }
+}
+
+/** A server that does not answer at all: the connection is given up in time for another try within the lease. */
+function connectionOf({ database, incarnation, leaseMs }: LeaseOptions): LeaseWork['connection'] {
+  const limit = Math.ceil(leaseMs / 3);
+  const { types: _, ...config } = connectionConfig({
+    ...database.options,
+    applicationName: `${incarnation}#`,
+    statementTimeoutMs: limit,
+    connectionTimeoutMs: limit,
+  });
+  return { ...config, query_timeout: limit };
+}
