@@ -7,24 +7,25 @@
  */
 import type { AnyActorType } from '../runtime/actor.ts';
 import type { ProjectionRow } from '../runtime/journal.ts';
+import type { ClusterMembership } from '../runtime/members.ts';
 import { type ActorSystem, type ActorSystemOptions, createActorSystem } from '../runtime/system.ts';
 import type { Database } from '../schema/database.ts';
 import { PgJournal } from '../schema/journal.ts';
-import type { LoneMembership } from '../schema/members.ts';
+
 import { LANES } from './storage.ts';
 
 export interface IncarnationOptions extends Pick<ActorSystemOptions, 'clock' | 'responders' | 'handlers'> {
   readonly types: readonly AnyActorType[];
   readonly database: Database;
   /** Becomes a member, under a new incarnation each time it is called. */
-  readonly join: () => Promise<LoneMembership>;
+  readonly join: () => Promise<ClusterMembership>;
   /** Rows of the read side, right after their commit. */
   readonly onProjection: (row: ProjectionRow) => void;
   readonly report: (event: string, detail: Readonly<Record<string, unknown>>) => void;
 }
 
 export interface Incarnation {
-  readonly membership: LoneMembership;
+  readonly membership: ClusterMembership;
   readonly journal: PgJournal;
   readonly system: ActorSystem;
   /** Called once, when it is fenced; its actors are gone then. */

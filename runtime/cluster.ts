@@ -226,28 +226,31 @@ export class ClusterMember implements ClusterMembership {
   }
 
   async #leave(): Promise<void> {
-    const { store, lease } = this.#options;
     if (this.#lives()) this.#state = 'left';
-    this.#timer?.cancel();
-    await lease.stop();
-    await Promise.allSettled([this.#looking, this.#lookingNext]);
-    try {
-      await store.leave(this.incarnation);
-    } finally {
-      await store.close();
-    }
+    await this.#end(() => this.#options.store.leave(this.incarnation));
     this.#tellChanged();
   }
 
   #fence(): void {
     if (!this.#lives()) return;
     this.#state = 'fenced';
-    this.#timer?.cancel();
-    // It would renew, or stop to, by itself; nothing waits for it.
-    this.#options.lease.stop().catch(() => {});
+    // There is nothing to leave any more.
+    this.#left = this.#end(async () => {}).catch((error: unknown) => this.#failed('not_closed', error));
     const listeners = this.#fencedListeners;
     this.#fencedListeners = [];
     for (const listener of listeners) listener();
+  }
+
+  async #end(last: () => Promise<void>): Promise<void> {
+    const { store, lease } = this.#options;
+    this.#timer?.cancel();
+    await lease.stop();
+    await Promise.allSettled([this.#looking, this.#lookingNext]);
+    try {
+      await last();
+    } finally {
+      await store.close();
+    }
   }
 
   #schedule(): void {
