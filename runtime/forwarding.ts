@@ -86,8 +86,10 @@ class Handed implements ForwardedCall {
     if (this.#end()) this.#gate.fail(this.#call, fault.code === 'moved' ? unavailable(fault) : fault);
   }
 
-  home(): void {
-    if (this.#end()) this.#home(this.#call);
+  home(begun = false): void {
+    if (!this.#end()) return;
+    if (begun) this.#call.begun = true;
+    this.#home(this.#call);
   }
 
   #end(): boolean {

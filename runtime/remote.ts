@@ -29,8 +29,8 @@ export interface ForwardedCall {
   /** The owner's answer. */
   resolve(value: unknown): void;
   reject(fault: Fault): void;
-  /** The shard has become this member's own: the call is to be decided here. */
-  home(): void;
+  /** The shard has become this member's own: the call is to be decided here. `begun`: it may have been decided elsewhere before. */
+  home(begun?: boolean): void;
 }
 
 /** Decides a call for another member: `serve` of the actor system. */

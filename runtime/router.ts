@@ -71,7 +71,7 @@ interface Errand {
   readonly startedAt: number;
   resolve(value: unknown): void;
   reject(fault: Fault): void;
-  home(): void;
+  home(begun: boolean): void;
   /** Who was asked last. */
   asked: ShardOwner | null;
   hops: number;
@@ -190,7 +190,7 @@ export class Router implements Remote {
       startedAt: now,
       resolve: (value) => ends.resolve(value),
       reject: (fault) => ends.reject(fault),
-      home: () => ends.home(),
+      home: (begun) => ends.home(begun),
       asked: null,
       hops: 0,
       pauses: 0,
@@ -204,17 +204,17 @@ export class Router implements Remote {
   /** Asks the owner, or waits for one. */
   #go(errand: Errand): void {
     const { shard, deadline, ref, body } = errand;
+    if (this.#clock.monotonic() >= deadline) {
+      this.#fail(errand, new Fault('deadline_exceeded', 'the shard had no owner before the deadline'));
+      return;
+    }
     if (this.#membership.owns(shard)) {
       this.#counts.home++;
-      errand.home();
+      errand.home(errand.doubtful);
       return;
     }
     if (this.#closed || !this.#bus.connected) {
       this.#fail(errand, unavailable('the other members cannot be reached'));
-      return;
-    }
-    if (this.#clock.monotonic() >= deadline) {
-      this.#fail(errand, new Fault('deadline_exceeded', 'the shard had no owner before the deadline'));
       return;
     }
     const owner = this.#shards.ownerOf(shard);
