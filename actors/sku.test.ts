@@ -343,7 +343,7 @@ test('a loaded sku decides as the one that never left memory', () => {
       const actor = world.actor(REF);
       world.takeSnapshot(actor);
       const loaded = world.replay(actor, true) as SkuState;
-      const context = { now: world.now, seq: actor.seq, key: undefined, newId: () => 'id' };
+      const context = { now: world.now, seq: actor.seq, key: undefined, version: 1, newId: () => 'id' };
       assert.deepEqual(sku.decide(loaded, last, context), sku.decide(actor.state as SkuState, last, context));
     }),
     { numRuns: 300 },

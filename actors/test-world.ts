@@ -131,6 +131,7 @@ export class World {
       now: this.now,
       seq: actor.seq,
       key,
+      version: actor.type.eventVersion,
       newId: (prefix) => `${prefix}_${String(++this.#ids).padStart(6, '0')}`,
     };
   }

@@ -330,7 +330,7 @@ function edgeParts(): Part[] {
 function cartParts(): Part[] {
   const { book, skus } = demo();
   let ids = 0;
-  const context = { now: NOW, seq: 4, key: undefined, newId: (prefix: string) => `${prefix}_${ids++}` };
+  const context = { now: NOW, seq: 4, key: undefined, version: 1, newId: (prefix: string) => `${prefix}_${ids++}` };
   const created = {
     kind: 'created',
     at: NOW,

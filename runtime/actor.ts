@@ -24,6 +24,11 @@ export interface DecideContext {
   readonly seq: number;
   /** The key this command came with, if any. */
   readonly key: KeyRef | undefined;
+  /**
+   * The version in which this decision's events are written: the newest that every living member reads. Below the type's own while
+   * members of an earlier release live: what cannot be said in it (`ActorType.downgrade`) is not to be decided yet.
+   */
+  readonly version: number;
   /** A new id, `<prefix>_<uuid v7>`. */
   newId(prefix: string): string;
 }
@@ -94,7 +99,18 @@ export interface ActorType<State, Command, Event, Reply> {
   decide(state: State, command: Command | RuntimeCommand, ctx: DecideContext): Decision<Event, Reply>;
   /** Total over every event version ever written; throws on an unknown event (the actor is then quarantined). */
   apply(state: State, event: Event, version: number, seq: number): State;
-  /** A value that msgpack can carry; must not share mutable parts with the state. */
+  /**
+   * The event as `version`, which is below the type's own, would have it; null where that version has nothing like it. What this
+   * returns is stored, and applied here too, so that the state in memory is the one that every member reads. A decision
+   * with an event that cannot be had in the version needed is not taken: its caller hears `rejected`. A type without this has a
+   * `null` for every event: after its version was raised it takes no writes until the last member of the earlier release is gone.
+   */
+  downgrade?(event: Event, version: number): unknown;
+  /**
+   * A value that msgpack can carry; must not share mutable parts with the state. Not asked for while members live that read only an
+   * earlier version: a snapshot is nothing but a shorter way to a state, so for that time the events alone must do, and
+   * no type has to say its state in the shape of an earlier release.
+   */
   snapshot(state: State): unknown;
   restore(id: string, data: unknown): State;
   /** Effects that this state still waits for; usually an empty constant. */

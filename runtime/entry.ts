@@ -33,6 +33,8 @@ export interface Draft {
   readonly events: readonly unknown[];
   readonly payloads: Uint8Array[];
   readonly now: number;
+  /** In which its events are written. */
+  readonly version: number;
   /** Sequence before this decision. */
   readonly base: number;
   readonly recordings: Recording[];
@@ -76,8 +78,10 @@ export class Entries {
     if (rows.length === 0 && timer === null && !outboxed) return { entry: null, effects };
     const lastSeq = draft.base + events.length;
     const projections =
-      events.length === 0 ? NONE : (definition.project?.(cell.id, cell.state, events, lastSeq) ?? NONE);
-    const snapshot = rows.length === 0 ? null : this.#snapshotAlong(cell);
+      events.length === 0
+        ? NONE
+        : (definition.project?.(cell.id, cell.state, decision.events ?? NONE, lastSeq) ?? NONE);
+    const snapshot = rows.length === 0 ? null : this.#snapshotAlong(cell, draft.version);
     const entry: Entry = {
       cell,
       rows,
@@ -97,13 +101,13 @@ export class Entries {
 
   /** The rows of this decision: its events, each carrying one of the keys recorded with them; further keys get rows of their own. */
   #rows(draft: Draft): { rows: EventRow[]; answers: readonly AnswerRow[]; bytes: number } {
-    const { cell, now, payloads, base } = draft;
+    const { cell, now, payloads, base, version } = draft;
     const recorded =
       draft.recordings.length === 0 ? NONE : draft.recordings.filter((r) => r.rendered?.recorded !== undefined);
     const count = Math.max(payloads.length, recorded.length);
     if (count === 0) return { rows: [], answers: NONE, bytes: 0 };
     const epoch = this.#options.membership.epoch(cell.shard);
-    const { type, eventVersion } = cell.kind.definition;
+    const { type } = cell.kind.definition;
     const { id, shard } = cell;
     const rows: EventRow[] = [];
     const answers: AnswerRow[] = [];
@@ -122,7 +126,7 @@ export class Entries {
         cell.keys.take(keyHash, seq, now);
       }
       invariant(payload !== undefined, 'each row has a payload');
-      rows.push({ type, id, shard, seq, epoch, version: eventVersion, payload, at: now });
+      rows.push({ type, id, shard, seq, epoch, version, payload, at: now });
       bytes += payload.length;
       cell.tailBytes += payload.length;
     }
@@ -133,7 +137,8 @@ export class Entries {
   }
 
   /** A snapshot in the same statement as its last event, where the tail has outgrown it. */
-  #snapshotAlong(cell: Cell): SnapshotRow | null {
+  #snapshotAlong(cell: Cell, version: number): SnapshotRow | null {
+    if (version < cell.kind.definition.eventVersion) return null;
     if (cell.tailBytes <= Math.max(this.#options.limits.snapshotBytes, cell.snapshotBytes)) return null;
     return takeSnapshot(cell);
   }

@@ -2,12 +2,13 @@
  * One lane of the journal: takes the entries that decisions leave, writes them in batches with one append in flight, and
  * says of each entry how it ended. Actors stay on one lane, so the order of their entries is the order of their commits.
  */
-import type { Cell, Entry } from './cell.ts';
+import { assemble, cut } from './batch.ts';
+import type { Entry } from './cell.ts';
 import type { Clock } from './clock.ts';
 import { Fault } from './fault.ts';
 import { Fifo } from './fifo.ts';
-import type { Batch, Gift, GivingJournal, Journal, ProjectionRow, SnapshotRow, TimerRow } from './journal.ts';
-import { AppendError, emptyBatch } from './journal.ts';
+import type { Batch, Gift, GivingJournal, Journal } from './journal.ts';
+import { AppendError } from './journal.ts';
 import type { Limits } from './limits.ts';
 import type { Stats } from './metrics.ts';
 
@@ -352,57 +353,4 @@ export class Lane {
       this.#clock.setTimeout(resolve, delayMs);
     });
   }
-}
-
-/**
- * Two halves, each actor whole in one of them; one actor's entries are cut between its decisions, earlier ones first.
- * Null where there is a single entry.
- */
-export function cut(part: readonly Entry[]): [Entry[], Entry[]] | null {
-  if (part.length < 2) return null;
-  const byCell = new Map<Cell, Entry[]>();
-  for (const entry of part) {
-    const own = byCell.get(entry.cell);
-    if (own === undefined) byCell.set(entry.cell, [entry]);
-    else own.push(entry);
-  }
-  if (byCell.size === 1) {
-    const middle = part.length >> 1;
-    return [part.slice(0, middle), part.slice(middle)];
-  }
-  const groups = [...byCell.values()];
-  const middle = groups.length >> 1;
-  return [groups.slice(0, middle).flat(), groups.slice(middle).flat()];
-}
-
-/** One batch from the entries in order: of timers, snapshots and read rows only the last per key, as the journal asks. */
-export function assemble(lane: number, part: readonly Entry[]): Batch {
-  const batch = emptyBatch(lane);
-  let timers: Map<Cell, TimerRow> | null = null;
-  let snapshots: Map<Cell, SnapshotRow> | null = null;
-  let projections: Map<string, ProjectionRow> | null = null;
-  for (const entry of part) {
-    for (const row of entry.rows) batch.events.push(row);
-    for (const row of entry.answers) batch.answers.push(row);
-    for (const row of entry.outboxAdd) batch.outboxAdd.push(row);
-    for (const id of entry.outboxClose) batch.outboxClose.push(id);
-    if (entry.timer !== null) {
-      timers ??= new Map();
-      timers.set(entry.cell, entry.timer);
-    }
-    if (entry.snapshot !== null) {
-      snapshots ??= new Map();
-      snapshots.set(entry.cell, entry.snapshot);
-    }
-    for (const row of entry.projections) {
-      projections ??= new Map();
-      const name = `${row.table}\n${row.key}`;
-      const before = projections.get(name);
-      if (before === undefined || before.version <= row.version) projections.set(name, row);
-    }
-  }
-  if (timers !== null) batch.timers.push(...timers.values());
-  if (snapshots !== null) batch.snapshots.push(...snapshots.values());
-  if (projections !== null) batch.projections.push(...projections.values());
-  return batch;
 }

@@ -18,6 +18,7 @@ import type { Gate } from './gate.ts';
 import type { Journal } from './journal.ts';
 import type { Lane } from './lane.ts';
 import type { Limits } from './limits.ts';
+import type { Membership } from './members.ts';
 import type { Stats } from './metrics.ts';
 import { Passivation } from './passivation.ts';
 import { Quarantine } from './quarantine.ts';
@@ -28,6 +29,7 @@ export interface ResidentsOptions {
   readonly clock: Clock;
   readonly limits: Limits;
   readonly stats: Stats;
+  readonly membership: Membership;
   readonly gate: Gate;
   readonly timers: Timers;
   readonly effects: Effects;
@@ -157,10 +159,12 @@ export class Residents {
   }
 
   #passivate(cell: Cell): void {
-    const { limits, stats, clock, lane: laneOf, report } = this.#options;
+    const { limits, stats, clock, membership, lane: laneOf, report } = this.#options;
     stats.passivations++;
     this.#remove(cell);
     if (cell.seq - cell.snapshotSeq <= limits.snapshotEvents) return;
+    const { type, eventVersion } = cell.kind.definition;
+    if (membership.writes(type, eventVersion) < eventVersion) return;
     const lane = laneOf(cell.shard);
     if (lane.refusal(clock.monotonic()) !== null) return;
     try {

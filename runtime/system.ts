@@ -1,13 +1,13 @@
 /**
  * The actor system's public face: ask an actor, watch commits, start and drain; and the wiring of its parts.
  *
- * The way of a command: `ask` finds or brings in the actor (`residents.ts`, `activation.ts`), its turn decides
- * (`turn.ts`) and leaves an entry on the shard's lane (`lane.ts`), and when that has committed, the gate (`gate.ts`) lets
+ * The way of a command: `ask` or `serve` takes it in (`intake.ts`), the actor is found or brought in (`residents.ts`,
+ * `activation.ts`), its turn decides (`turn.ts`) and leaves an entry on the shard's lane (`lane.ts`), and when that has committed, the gate (`gate.ts`) lets
  * out everything that waited for it: answers, read rows, effects (`effects.ts`).
  */
 import type { ActorRef, AnyActorType, EffectHandler, KeyRef, Responder } from './actor.ts';
 import { Call } from './call.ts';
-import type { Cell, Entry, Kind } from './cell.ts';
+import type { Entry, Kind } from './cell.ts';
 import type { Clock } from './clock.ts';
 import { Effects } from './effects.ts';
 import { Fault } from './fault.ts';
@@ -16,6 +16,7 @@ import { Gate } from './gate.ts';
 import { Handoff } from './handoff.ts';
 import { Answers } from './idempotency.ts';
 import { type ActorSummary, summaryOf } from './inspect.ts';
+import { Intake } from './intake.ts';
 import type { Journal, ProjectionRow } from './journal.ts';
 import { Lane } from './lane.ts';
 import { type Limits, limitsWith } from './limits.ts';
@@ -24,7 +25,7 @@ import { createStats, type Stats } from './metrics.ts';
 import type { QuarantinedActor } from './quarantine.ts';
 import type { Remote } from './remote.ts';
 import { Residents } from './residents.ts';
-import { laneOf, shardOf } from './shard.ts';
+import { laneOf } from './shard.ts';
 import { Timers } from './timers.ts';
 import { Turns } from './turn.ts';
 
@@ -102,11 +103,7 @@ export function createActorSystem(options: ActorSystemOptions): ActorSystem {
   return new System(options);
 }
 
-/** `running` → `draining` → `stopped`; `fenced` from either: this incarnation may not write or answer any more. */
-type Phase = 'running' | 'draining' | 'stopped' | 'fenced';
-
 class System implements ActorSystem {
-  #phase: Phase = 'running';
   readonly #clock: Clock;
   readonly #limits: Limits;
   readonly #membership: Membership;
@@ -115,13 +112,13 @@ class System implements ActorSystem {
   readonly #kinds = new Map<string, Kind>();
   readonly #lanes: Lane[] = [];
   readonly #gate: Gate;
-  readonly #forwarding: Forwarding;
   readonly #answers: Answers;
   readonly #effects: Effects;
   readonly #timers: Timers;
   readonly #turns: Turns;
   readonly #residents: Residents;
   readonly #handoff: Handoff;
+  readonly #intake: Intake;
   readonly #listeners: ((row: ProjectionRow) => void)[] = [];
   #tick: { cancel(): void } | null = null;
   #drained: (() => void) | null = null;
@@ -149,8 +146,8 @@ class System implements ActorSystem {
       replay: (call) => this.#answers.replay(call),
       onQuiet: () => this.#quiet(),
     });
-    const home = (call: Call): void => clock.schedule(() => this.#again(call));
-    this.#forwarding = new Forwarding({ remote: options.remote, gate: this.#gate, stats, home });
+    const home = (call: Call): void => clock.schedule(() => this.#intake.again(call));
+    const forwarding = new Forwarding({ remote: options.remote, gate: this.#gate, stats, home });
     this.#answers = new Answers({
       journal,
       limits,
@@ -160,11 +157,11 @@ class System implements ActorSystem {
       fail: (call, fault) => this.#gate.fail(call, fault),
     });
     this.#effects = new Effects(options.handlers ?? {}, clock, limits, stats, {
-      submit: (call) => this.#submit(call, false),
+      submit: (call) => this.#intake.submit(call, false),
       report,
     });
     this.#timers = new Timers(journal, clock, limits, membership, {
-      wake: (ref) => this.#wake(ref),
+      wake: (ref) => this.#intake.wake(ref),
       resident: (ref) => this.#kinds.get(ref.type)?.cells.get(ref.id),
       report,
     });
@@ -184,6 +181,7 @@ class System implements ActorSystem {
       clock,
       limits,
       stats,
+      membership,
       gate: this.#gate,
       timers: this.#timers,
       effects: this.#effects,
@@ -202,10 +200,22 @@ class System implements ActorSystem {
       kinds: this.#kinds,
       lane,
       run: (cell) => this.#turns.run(cell),
-      again: (call) => this.#again(call),
+      again: (call) => this.#intake.again(call),
       resumed: (shards) => this.#timers.arrived(shards),
       gone: () => this.#answers.forget(),
       report,
+    });
+    this.#intake = new Intake({
+      limits,
+      stats,
+      membership,
+      kinds: this.#kinds,
+      gate: this.#gate,
+      forwarding,
+      handoff: this.#handoff,
+      residents: this.#residents,
+      turns: this.#turns,
+      effects: this.#effects,
     });
     const host = {
       committed: (part: readonly Entry[]) => this.#committed(part),
@@ -224,7 +234,7 @@ class System implements ActorSystem {
       const render = options.render === true;
       const call = new Call(ref, command, 'caller', deadline, resolve, reject, options.key, render);
       if (options.repeatable === true) call.repeatable = true;
-      this.#submit(call, options.fresh === true);
+      this.#intake.submit(call, options.fresh === true);
     });
   }
 
@@ -233,12 +243,12 @@ class System implements ActorSystem {
     return new Promise((resolve, reject) => {
       const call = new Call(ref, command, 'peer', deadline, resolve, reject, key, render);
       if (repeatable) call.repeatable = true;
-      this.#submit(call, false);
+      this.#intake.submit(call, false);
     });
   }
 
   give(shards: readonly number[], to: string, timeoutMs: number): Promise<readonly number[]> {
-    if (this.#phase === 'stopped' || this.#phase === 'fenced') return Promise.resolve([]);
+    if (this.#intake.phase === 'stopped' || this.#intake.phase === 'fenced') return Promise.resolve([]);
     return this.#handoff.give(shards, to, timeoutMs);
   }
 
@@ -259,8 +269,8 @@ class System implements ActorSystem {
   }
 
   drain(timeoutMs: number): Promise<void> {
-    if (this.#phase !== 'running') return Promise.resolve();
-    this.#phase = 'draining';
+    if (this.#intake.phase !== 'running') return Promise.resolve();
+    this.#intake.phase = 'draining';
     return new Promise((resolve) => {
       const timer = this.#clock.setTimeout(() => {
         this.#report('drain_timed_out', { callers: this.#gate.calls.callers });
@@ -277,8 +287,8 @@ class System implements ActorSystem {
   }
 
   stop(): void {
-    if (this.#phase === 'stopped' || this.#phase === 'fenced') return;
-    this.#phase = 'stopped';
+    if (this.#intake.phase === 'stopped' || this.#intake.phase === 'fenced') return;
+    this.#intake.phase = 'stopped';
     this.#halt((call) =>
       call.stage === 'waiting'
         ? new Fault('draining', 'this node has stopped')
@@ -310,83 +320,6 @@ class System implements ActorSystem {
     stats.quarantined = this.#residents.quarantine.size;
     stats.handoffWaiting = this.#handoff.waiting;
     return stats;
-  }
-
-  #submit(call: Call, fresh: boolean): void {
-    const kind = this.#kinds.get(call.ref.type);
-    if (kind === undefined) {
-      this.#gate.fail(call, new Fault('internal', `no actor type is named ${call.ref.type}`, { retryable: false }));
-      return;
-    }
-    const { id } = call.ref;
-    let cell = kind.cells.get(id);
-    const shard = cell === undefined ? shardOf(call.ref.type, id) : cell.shard;
-    const owned = this.#membership.owns(shard);
-    const refusal = this.#refusal(call, cell, owned);
-    if (refusal !== null) {
-      this.#gate.fail(call, refusal);
-      return;
-    }
-    if (!owned) {
-      this.#forwarding.take(call, shard);
-      return;
-    }
-    if (this.#handoff.closing > 0 && this.#handoff.keeps(call, shard, cell)) return;
-    this.#gate.calls.add(call);
-    if (cell === undefined) cell = this.#residents.bringIn(kind, id, shard, fresh);
-    else this.#residents.passivation.touch(cell);
-    if (call.origin === 'wake') {
-      cell.needSide().waking = true;
-      this.#stats.wakes++;
-    }
-    if (cell.status === 'active' && cell.waiting === 0) {
-      this.#turns.turn(cell, call);
-      if (cell.waiting > 0) this.#turns.run(cell);
-    } else {
-      cell.enqueue(call);
-    }
-  }
-
-  /** It was accepted before: what is told to new ones only is not told to it. */
-  #again(call: Call): void {
-    if (call.stage === 'answered') return;
-    call.stage = 'waiting';
-    call.wrote = false;
-    this.#submit(call, false);
-  }
-
-  /** Why the command is not taken, if so: nothing of it has been done then. */
-  #refusal(call: Call, cell: Cell | undefined, owned: boolean): Fault | null {
-    const { outside } = call;
-    const { calls } = this.#gate;
-    if (this.#phase === 'fenced') return new Fault('shard_unavailable', 'this node was fenced');
-    if (this.#phase === 'stopped' || (this.#phase === 'draining' && call.origin === 'caller' && !call.listed)) {
-      return new Fault('draining', 'this node is going away', { retryAfterMs: 1000 });
-    }
-    if (outside && !call.listed && calls.callers >= this.#limits.commandsLimit) {
-      return overloaded('too many open commands');
-    }
-    if (!owned) return null;
-    if (outside && !this.#membership.mayAnswer()) {
-      return new Fault('shard_unavailable', 'this node may not answer now', { retryAfterMs: 1000 });
-    }
-    if (cell === undefined) {
-      if (outside && this.#residents.passivation.size >= this.#limits.actorsHardLimit) {
-        return overloaded('too many busy actors');
-      }
-      return this.#residents.quarantine.refusal(call.ref);
-    }
-    return cell.waiting >= this.#limits.mailboxLimit ? overloaded("the actor's mailbox is full") : null;
-  }
-
-  #wake(ref: ActorRef): void {
-    if (this.#kinds.get(ref.type)?.cells.get(ref.id)?.side?.waking === true) return;
-    const taken = (pending: unknown): void => {
-      const cell = this.#kinds.get(ref.type)?.cells.get(ref.id);
-      if (cell !== undefined && Array.isArray(pending)) this.#effects.issue(cell, pending);
-    };
-    const command = { kind: '$wake' } as const;
-    this.#submit(new Call(ref, command, 'wake', Number.POSITIVE_INFINITY, taken, () => {}), false);
   }
 
   /** The gate opens for these, in order. */
@@ -443,8 +376,8 @@ class System implements ActorSystem {
   }
 
   #fenced(): void {
-    if (this.#phase === 'fenced' || this.#phase === 'stopped') return;
-    this.#phase = 'fenced';
+    if (this.#intake.phase === 'fenced' || this.#intake.phase === 'stopped') return;
+    this.#intake.phase = 'fenced';
     this.#report('fenced', { incarnation: this.#membership.incarnation });
     this.#halt(() => new Fault('shard_unavailable', 'this node was fenced'));
     this.#drained?.();
@@ -463,7 +396,7 @@ class System implements ActorSystem {
 
   /** A drain is over when no caller waits and no lane has anything left. Sagas that nobody waits for go on after the restart. */
   #quiet(): void {
-    if (this.#phase !== 'draining' || this.#drained === null || this.#gate.calls.callers > 0) return;
+    if (this.#intake.phase !== 'draining' || this.#drained === null || this.#gate.calls.callers > 0) return;
     this.#timers.stop();
     this.#effects.stop();
     if (this.#lanes.every((lane) => lane.quiet)) this.#drained();
@@ -477,11 +410,7 @@ class System implements ActorSystem {
       this.#effects.sweep();
       this.#timers.fire();
       this.#residents.passivation.sweep();
-      if (this.#phase === 'running' || this.#phase === 'draining') this.#arm();
+      if (this.#intake.phase === 'running' || this.#intake.phase === 'draining') this.#arm();
     }, this.#limits.tickMs);
   }
-}
-
-function overloaded(message: string): Fault {
-  return new Fault('overloaded', message, { retryAfterMs: 1000 });
 }

@@ -45,6 +45,7 @@ const NONE: readonly never[] = [];
 class TurnContext implements DecideContext {
   now = 0;
   seq = 0;
+  version = 0;
   key: KeyRef | undefined = undefined;
   readonly #ids = new V7Generator();
 
@@ -131,8 +132,13 @@ export class Turns {
           return;
         }
       }
+      const events = this.#asWritten(cell, decision);
+      if (events === null) {
+        gate.fail(call, notYet(cell));
+        return;
+      }
       cell.now = now;
-      draft = this.#apply(cell, call, decision, now);
+      draft = this.#apply(cell, call, decision, events, now);
       stats.encodeUs += (clock.monotonic() - decided) * 1000;
       if (this.#answering.answer(draft)) this.#seal(draft);
       else cell.status = 'rendering';
@@ -148,7 +154,9 @@ export class Turns {
     context.now = now;
     context.seq = cell.seq;
     context.key = call.key;
-    const decision: Decision<unknown, unknown> = cell.kind.definition.decide(cell.state, call.command, context);
+    const { definition } = cell.kind;
+    context.version = this.#options.membership.writes(definition.type, definition.eventVersion);
+    const decision: Decision<unknown, unknown> = definition.decide(cell.state, call.command, context);
     if (call.origin === 'caller' || call.origin === 'send') {
       const ways = (decision.reply === undefined ? 0 : 1) + (decision.park === undefined ? 0 : 1);
       invariant(ways + (decision.defer === true ? 1 : 0) === 1, 'a decision has one of reply, park and defer');
@@ -184,9 +192,19 @@ export class Turns {
     cell.defer(call);
   }
 
-  #apply(cell: Cell, call: Call, decision: Decision<unknown, unknown>, now: number): Draft {
+  /** The events of the decision just made, in the version that all living members read; null where one of them cannot be had in it. */
+  #asWritten(cell: Cell, decision: Decision<unknown, unknown>): readonly unknown[] | null {
+    const { version } = this.#context;
     const { definition } = cell.kind;
     const events = decision.events ?? NONE;
+    if (version >= definition.eventVersion || events.length === 0) return events;
+    const lowered = events.map((event) => definition.downgrade?.(event, version) ?? null);
+    return lowered.includes(null) ? null : lowered;
+  }
+
+  #apply(cell: Cell, call: Call, decision: Decision<unknown, unknown>, events: readonly unknown[], now: number): Draft {
+    const { definition } = cell.kind;
+    const { version } = this.#context;
     const payloads: Uint8Array[] = [];
     for (const event of events) {
       invariant(event !== null && event !== undefined, 'an event is a value');
@@ -194,9 +212,9 @@ export class Turns {
     }
     const base = cell.seq;
     for (const event of events) {
-      cell.state = definition.apply(cell.state, event, definition.eventVersion, ++cell.seq);
+      cell.state = definition.apply(cell.state, event, version, ++cell.seq);
     }
-    return { cell, call, decision, events, payloads, now, base, recordings: [], settled: [] };
+    return { cell, call, decision, events, payloads, now, version, base, recordings: [], settled: [] };
   }
 
   /** All keyed answers are there: the turn goes on where it stopped. */
@@ -301,6 +319,12 @@ export class Turns {
     cell.entry.gated ??= [];
     cell.entry.gated.push(call);
   }
+}
+
+function notYet(cell: Cell): Fault {
+  const { type, eventVersion } = cell.kind.definition;
+  const message = `an event of ${type} that version ${eventVersion} brings cannot be read by every member yet`;
+  return new Fault('rejected', message, { retryAfterMs: 10_000 });
 }
 
 /** Whether the decision may leave rows (a keyed answer is recorded more often than not). */
