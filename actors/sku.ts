@@ -251,6 +251,7 @@ function pendingNotices(state: SkuState): readonly Effect[] {
 
 export const sku: ActorType<SkuState, SkuCommand, SkuEvent, SkuReply> = {
   type: 'sku',
+  carried: true,
   eventVersion: 1,
   initial: initialSku,
   decide: decideSku,

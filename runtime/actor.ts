@@ -119,6 +119,11 @@ export interface ActorType<State, Command, Event, Reply> {
   wakeAt?(state: State): number | null;
   /** Bounds of idempotency keys where the system's (`limits.keysPerActor`, `limits.keyedPerMinute`) do not fit; `none`: unbounded. */
   readonly keyLimit?: 'none' | { readonly kept: number; readonly perMinute: number };
+  /**
+   * True where other actors' messages may be decided in the batch of their sender (`carry.ts`): no command of another actor is ever parked
+   * or deferred, and none settles a caller.
+   */
+  readonly carried?: true;
   /** Rows of the read side after a decision; `seq` is the sequence of its last event. */
   project?(id: string, state: State, events: readonly Event[], seq: number): readonly Projection[];
 }

@@ -3,25 +3,20 @@ import type { Cell, Entry } from './cell.ts';
 import type { Batch, ProjectionRow, SnapshotRow, TimerRow } from './journal.ts';
 import { emptyBatch } from './journal.ts';
 
+/** The entries that are written together with this one, which is the first of them. */
+export function entriesOf(entry: Entry): readonly Entry[] {
+  return entry.unit?.entries ?? [entry];
+}
+
 /**
- * Two halves, each actor whole in one of them; one actor's entries are cut between its decisions, earlier ones first.
- * Null where there is a single entry.
+ * Two halves in order, each unit whole in one of them; null where there is only one. As the first half is written before the second, whatever
+ * an entry rests on (earlier ones of its actor, of its unit) still comes before it or with it.
  */
 export function cut(part: readonly Entry[]): [Entry[], Entry[]] | null {
-  if (part.length < 2) return null;
-  const byCell = new Map<Cell, Entry[]>();
-  for (const entry of part) {
-    const own = byCell.get(entry.cell);
-    if (own === undefined) byCell.set(entry.cell, [entry]);
-    else own.push(entry);
-  }
-  if (byCell.size === 1) {
-    const middle = part.length >> 1;
-    return [part.slice(0, middle), part.slice(middle)];
-  }
-  const groups = [...byCell.values()];
-  const middle = groups.length >> 1;
-  return [groups.slice(0, middle).flat(), groups.slice(middle).flat()];
+  const starts: number[] = [];
+  for (let at = 0; at < part.length; at += part[at]?.unit?.entries.length ?? 1) starts.push(at);
+  const middle = starts[starts.length >> 1];
+  return middle === undefined || middle === 0 ? null : [part.slice(0, middle), part.slice(middle)];
 }
 
 /** One batch from the entries in order: of timers, snapshots and read rows only the last per key, as the journal asks. */

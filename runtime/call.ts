@@ -14,9 +14,9 @@ export type CallStage = 'waiting' | 'gated' | 'parked' | 'joining' | 'forwarded'
 
 /**
  * `caller`: from outside the cluster; `peer`: from another member, for whoever asked there. The others are the actor
- * system's own: a message between actors, an effect's outcome, a wake.
+ * system's own: a message between actors (`carried`: in its sender's batch, see `carry.ts`), an effect's outcome, a wake.
  */
-export type CallOrigin = 'caller' | 'peer' | 'send' | 'outcome' | 'wake';
+export type CallOrigin = 'caller' | 'peer' | 'send' | 'carried' | 'outcome' | 'wake';
 
 export class Call {
   readonly ref: ActorRef;

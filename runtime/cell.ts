@@ -32,16 +32,25 @@ export interface Entry {
   readonly cell: Cell;
   readonly rows: readonly EventRow[];
   readonly snapshot: SnapshotRow | null;
-  readonly timer: TimerRow | null;
+  timer: TimerRow | null;
   readonly outboxAdd: readonly OutboxRow[];
   readonly outboxClose: readonly string[];
   readonly answers: readonly AnswerRow[];
   readonly projections: readonly ProjectionRow[];
-  /** What the state waited for right at this decision. */
-  readonly effects: readonly Effect[];
+  /** What the state waited for right at this decision; empty where a later entry of the same batch says it. */
+  effects: readonly Effect[];
   readonly bytes: number;
   readonly enqueuedAt: number;
   gated: Call[] | null;
+  /** Null: it stands alone. */
+  unit: Unit | null;
+}
+
+/** Entries that are written in one batch or not at all, side by side in the lane (`carry.ts`). */
+export interface Unit {
+  readonly entries: Entry[];
+  /** Actors whose state was looked at: where one of them fails first, the unit does. */
+  readonly rests: Cell[];
 }
 
 /** An effect that this actor has at work (see `effects.ts`). */

@@ -95,6 +95,7 @@ export class Entries {
       bytes: bytes + (snapshot?.payload.length ?? 0),
       enqueuedAt: monotonic,
       gated: null,
+      unit: null,
     };
     return { entry, effects };
   }
@@ -170,6 +171,7 @@ export function snapshotEntry(cell: Cell, enqueuedAt: number): Entry {
     bytes: snapshot.payload.length,
     enqueuedAt,
     gated: null,
+    unit: null,
   };
 }
 

@@ -15,10 +15,11 @@ import type { Limits } from './limits.ts';
 import type { Membership } from './members.ts';
 import type { Stats } from './metrics.ts';
 import type { Residents } from './residents.ts';
-import { shardOf } from './shard.ts';
+import { laneOf, shardOf } from './shard.ts';
 import type { Turns } from './turn.ts';
 
 export interface IntakeOptions {
+  readonly lanes: number;
   readonly limits: Limits;
   readonly stats: Stats;
   readonly membership: Membership;
@@ -87,6 +88,18 @@ export class Intake {
     call.stage = 'waiting';
     call.wrote = false;
     this.submit(call, false);
+  }
+
+  /** The actor, where a message may be decided in its sender's batch (`carry.ts`); else null. */
+  reach(to: ActorRef, sender: Cell): Cell | null {
+    const { kinds, lanes, handoff, membership, residents } = this.#options;
+    const kind = kinds.get(to.type);
+    if (kind?.definition.carried !== true || handoff.closing > 0) return null;
+    const cell = kind.cells.get(to.id);
+    if (cell === undefined || cell === sender || cell.status !== 'active' || cell.waiting > 0) return null;
+    if (laneOf(cell.shard, lanes) !== laneOf(sender.shard, lanes) || !membership.owns(cell.shard)) return null;
+    residents.passivation.touch(cell);
+    return cell;
   }
 
   /** Why the command is not taken, if so: nothing of it has been done then. */

@@ -2,7 +2,7 @@
  * One lane of the journal: takes the entries that decisions leave, writes them in batches with one append in flight, and
  * says of each entry how it ended. Actors stay on one lane, so the order of their entries is the order of their commits.
  */
-import { assemble, cut } from './batch.ts';
+import { assemble, cut, entriesOf } from './batch.ts';
 import type { Entry } from './cell.ts';
 import type { Clock } from './clock.ts';
 import { Fault } from './fault.ts';
@@ -49,8 +49,8 @@ interface Waiting {
  * - `idle`: nothing queued. `enqueue` → `gathering`.
  * - `gathering`: a flush is scheduled for the next turn of the event loop, so that one turn's decisions share a batch.
  * - `writing`: an append is in flight. Success → its gate opens, and at once the next batch, or `idle`.
- *   `refused` → the batch is cut in two (between actors, and within one actor between decisions) and each half is
- *   written alone, down to the decision that is at fault: it fails, its actor leaves memory, the rest commits.
+ *   `refused` → the batch is cut in two and each half is written alone, in order, down to the decision (or unit of decisions, see
+ *   `carry.ts`) that is at fault: it fails, its actors leave memory, the rest commits.
  * - `giving`: a gift of shards is in flight, in the place of an append. It has its turn after the entries that were queued before
  *   it, and waits as they do for what is `retrying` or `resolving`, which a gift can come to as well.
  * - `retrying`: the journal said `unavailable`: the same batch is tried again with back-off; nothing of it was written.
@@ -169,31 +169,49 @@ export class Lane {
   /** The next part to write, without what its actor's failure has made void; null when there is nothing. */
   #take(): Entry[] | null {
     for (let rest = this.#parts.pop(); rest !== undefined; rest = this.#parts.pop()) {
-      const alive = rest.filter((entry) => this.#alive(entry));
+      const alive: Entry[] = [];
+      for (let at = 0; at < rest.length; at += rest[at]?.unit?.entries.length ?? 1) {
+        const entry = rest[at] as Entry;
+        if (this.#alive(entry)) alive.push(...entriesOf(entry));
+      }
       if (alive.length > 0) return alive;
     }
     const part: Entry[] = [];
     let rows = 0;
     let bytes = 0;
     for (let entry = this.#queue.peek(); entry !== undefined; entry = this.#queue.peek()) {
-      if (!this.#alive(entry)) {
-        this.#queue.shift();
-        this.#taken++;
-        continue;
+      const entries = entriesOf(entry);
+      const alive = this.#alive(entry);
+      if (alive) {
+        for (const member of entries) {
+          rows += 1 + member.rows.length;
+          bytes += member.bytes;
+        }
+        if (part.length > 0 && (rows > this.#limits.batchRows || bytes > this.#limits.batchBytes)) break;
       }
-      rows += 1 + entry.rows.length;
-      bytes += entry.bytes;
-      if (part.length > 0 && (rows > this.#limits.batchRows || bytes > this.#limits.batchBytes)) break;
-      this.#queue.shift();
-      this.#taken++;
-      part.push(entry);
+      // A unit stands in the queue as it is in itself.
+      for (const member of entries) {
+        this.#queue.shift();
+        if (alive) part.push(member);
+      }
+      this.#taken += entries.length;
     }
     return part.length === 0 ? null : part;
   }
 
-  #alive(entry: Entry): boolean {
-    if (entry.cell.status !== 'gone' || entry.cell.side === null || entry.cell.side.fate === null) return true;
-    this.#host.dropped(entry);
+  /** False where the entry, or the unit that it begins, can no longer be written: it has failed then, with its actors. */
+  #alive(first: Entry): boolean {
+    if (
+      first.unit === null
+        ? hasFuture(first.cell)
+        : first.unit.entries.every(({ cell }) => hasFuture(cell)) && first.unit.rests.every(hasFuture)
+    )
+      return true;
+    for (const entry of entriesOf(first)) {
+      if (hasFuture(entry.cell))
+        this.#host.failed([entry], new Fault('database_unavailable', 'what it rests on was not written'));
+      else this.#host.dropped(entry);
+    }
     return false;
   }
 
@@ -353,4 +371,9 @@ export class Lane {
       this.#clock.setTimeout(resolve, delayMs);
     });
   }
+}
+
+/** The actor has not failed since. */
+function hasFuture(cell: Cell): boolean {
+  return cell.status !== 'gone' || cell.side === null || cell.side.fate === null;
 }

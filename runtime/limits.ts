@@ -18,6 +18,9 @@ export interface Limits {
   /** Turns that one actor may take in a row before the event loop is let in. */
   readonly turnsPerRun: number;
 
+  /** Messages of one decision that are decided in its own batch. */
+  readonly carriedAtOnce: number;
+
   /** Entries that wait for one lane. */
   readonly laneLimit: number;
   /** Rows of one batch (one decision always stays whole, whatever its size). */
@@ -97,6 +100,7 @@ export const DEFAULT_LIMITS: Limits = Object.freeze({
   mailboxLimit: 2_000,
   stashLimit: 256,
   turnsPerRun: 512,
+  carriedAtOnce: 16,
 
   laneLimit: 50_000,
   batchRows: 2_048,

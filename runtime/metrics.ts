@@ -55,6 +55,7 @@ export function createStats() {
     effectsRetried: 0,
     effectsDropped: 0,
     wakes: 0,
+    carried: 0,
     /** Commands handed to other members, and taken from them. */
     forwarded: 0,
     served: 0,

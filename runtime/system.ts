@@ -174,6 +174,7 @@ class System implements ActorSystem {
       timers: this.#timers,
       lane,
       evict: (cell) => this.#residents.evict(cell, null),
+      reach: (to, sender) => this.#intake.reach(to, sender),
       report,
     });
     this.#residents = new Residents({
@@ -206,6 +207,7 @@ class System implements ActorSystem {
       report,
     });
     this.#intake = new Intake({
+      lanes: journal.lanes,
       limits,
       stats,
       membership,

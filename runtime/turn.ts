@@ -10,9 +10,10 @@
  * enqueued before are sound and still commit, and it is loaded again behind them.
  */
 import { V7Generator } from 'uuidv7';
-import type { DecideContext, Decision, KeyRef } from './actor.ts';
+import type { ActorRef, DecideContext, Decision, KeyRef } from './actor.ts';
 import { Answering } from './answering.ts';
 import type { Call } from './call.ts';
+import { Carrier } from './carry.ts';
 import type { Cell } from './cell.ts';
 import type { Clock } from './clock.ts';
 import { encodeEvent } from './codec.ts';
@@ -36,6 +37,8 @@ export interface TurnsOptions {
   readonly lane: (shard: number) => Lane;
   /** Takes the cell out of memory because its state cannot be trusted. */
   readonly evict: (cell: Cell) => void;
+  /** The actor, where a message of `sender` may be decided in the sender's batch; else null. */
+  readonly reach: (to: ActorRef, sender: Cell) => Cell | null;
   readonly report: (event: string, detail: Readonly<Record<string, unknown>>) => void;
 }
 
@@ -59,10 +62,18 @@ export class Turns {
   readonly #context = new TurnContext();
   readonly #entries: Entries;
   readonly #answering: Answering;
+  readonly #carrier: Carrier;
 
   constructor(options: TurnsOptions) {
     this.#options = options;
     this.#entries = new Entries(options);
+    this.#carrier = new Carrier({
+      limits: options.limits,
+      stats: options.stats,
+      reach: options.reach,
+      turn: (cell, call) => this.turn(cell, call),
+      run: (cell) => this.run(cell),
+    });
     this.#answering = new Answering({
       clock: options.clock,
       limits: options.limits,
@@ -115,6 +126,7 @@ export class Turns {
     }
 
     cell.status = 'deciding';
+    const { entry, storedDue } = cell;
     let draft: Draft | null = null;
     try {
       const decision = this.#decide(cell, call, now);
@@ -147,6 +159,9 @@ export class Turns {
     } finally {
       if (cell.status === 'deciding') cell.status = 'active';
     }
+    if (cell.entry !== null && cell.entry !== entry && cell.entry.effects.length > 0 && cell.status === 'active') {
+      this.#carrier.carry(cell, cell.entry, storedDue);
+    }
   }
 
   #decide(cell: Cell, call: Call, now: number): Decision<unknown, unknown> {
@@ -160,6 +175,9 @@ export class Turns {
     if (call.origin === 'caller' || call.origin === 'send') {
       const ways = (decision.reply === undefined ? 0 : 1) + (decision.park === undefined ? 0 : 1);
       invariant(ways + (decision.defer === true ? 1 : 0) === 1, 'a decision has one of reply, park and defer');
+    } else if (call.origin === 'carried') {
+      const plain = decision.reply !== undefined && decision.park === undefined && decision.defer !== true;
+      invariant(plain && decision.settle === undefined, 'a carried message is answered at once, and settles nobody');
     }
     return decision;
   }
@@ -296,7 +314,10 @@ export class Turns {
       for (const waiter of recording.calls) waiter.value = waiter.render ? recording.rendered?.value : recording.reply;
     }
     call.wrote = wrote;
-    if (decision.park !== undefined) {
+    if (call.origin === 'carried') {
+      // Nobody waits at the gate: the sender takes the reply into the same batch.
+      call.stage = 'gated';
+    } else if (decision.park !== undefined) {
       this.#options.stats.parked++;
       if (call.stage !== 'answered') cell.park(decision.park, call);
     } else {
