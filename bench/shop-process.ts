@@ -10,6 +10,7 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { NODE_FLAGS } from '../http/heap.ts';
 
 export const ADMIN_KEY = 'test-admin-key-0123456789abcdef0123456789abcdef';
 export const TEST_SECRETS = {
@@ -82,7 +83,7 @@ export class ShopProcess implements Storefront {
     mkdirSync(logFolder(dataDir), { recursive: true });
     const log = openSync(logFile, 'a');
     const started = performance.now();
-    const child = spawn(process.execPath, ['--enable-source-maps', options.entry ?? entryPoint(), 'start'], {
+    const child = spawn(process.execPath, [...NODE_FLAGS, options.entry ?? entryPoint(), 'start'], {
       detached: true,
       stdio: ['ignore', log, log],
       ...(options.uid === undefined ? {} : { uid: options.uid, gid: options.uid }),
