@@ -3,7 +3,7 @@
  * says of each entry how it ended. Actors stay on one lane, so the order of their entries is the order of their commits.
  */
 import { assemble, cut, entriesOf } from './batch.ts';
-import type { Entry } from './cell.ts';
+import type { Cell, Entry } from './cell.ts';
 import type { Clock } from './clock.ts';
 import { Fault } from './fault.ts';
 import { Fifo } from './fifo.ts';
