@@ -3,8 +3,9 @@
  * of an append of their lane. All of them go or none.
  *
  * It locks in the order in which a takeover does (members, fences, shards), so that the two wait for each other and never in a circle:
- * 1. the receiver's row, `FOR SHARE`, and it must be alive: a takeover of the receiver that began earlier is waited for and then
- *    found; one that begins later waits, and finds the shards among the receiver's. A renewal waits as long as this takes;
+ * 1. the receiver's row, and it must be alive: a takeover of the receiver (which begins with `FOR UPDATE`) is waited for and then found,
+ *    or it begins later, waits, and finds the shards among the receiver's. `FOR KEY SHARE` does not keep the receiver from renewing,
+ *    nor from leaving: what is given to one that leaves at this moment is claimed from it as the rest is;
  * 2. the giver's fence, `FOR UPDATE`, under the generation it was sent with: an orphan of this statement is voided or
  *    waited for by `resolveGift` as an append's is, and a takeover of the giver comes before it (no fence) or after it (the shards
  *    are the other's);
@@ -27,7 +28,7 @@ RETURNS void LANGUAGE plpgsql AS $give$
 DECLARE
   written bigint;
 BEGIN
-  PERFORM 1 FROM member WHERE incarnation = p_to AND state = 'alive' FOR SHARE;
+  PERFORM 1 FROM member WHERE incarnation = p_to AND state = 'alive' FOR KEY SHARE;
   IF NOT FOUND THEN
     RAISE EXCEPTION '% is not alive', p_to USING ERRCODE = '${NOT_GIVEN}';
   END IF;
