@@ -15,7 +15,7 @@ import { Fault } from '../runtime/fault.ts';
 import type { AnswerRow, ProjectionRow } from '../runtime/journal.ts';
 import { soleMember } from '../runtime/members.ts';
 import { MemoryJournal } from '../runtime/memory.ts';
-import { type ActorSystem, createActorSystem } from '../runtime/system.ts';
+import { type ActorSystem, type ActorSystemOptions, createActorSystem } from '../runtime/system.ts';
 import { demoData } from '../schema/demo.ts';
 import { type PriceBook, ProductTable } from '../schema/price-book.ts';
 import type { Product } from '../schema/product.ts';
@@ -58,6 +58,9 @@ export interface ShopOptions {
 }
 
 export class MemoryShop {
+  /** One member that has everything; a test may have shops made of several. */
+  static createSystem: (options: ActorSystemOptions & { readonly journal: MemoryJournal }) => ActorSystem =
+    createActorSystem;
   readonly journal = new MemoryJournal({ lanes: 2 });
   readonly clock = new SystemClock();
   /** A test may put others in their place, as a rotation of secrets does. */
@@ -94,7 +97,7 @@ export class MemoryShop {
         return price(this.#book, request, { final });
       },
     };
-    this.system = createActorSystem({
+    this.system = MemoryShop.createSystem({
       types: actorTypes(),
       journal: this.journal,
       clock: this.clock,

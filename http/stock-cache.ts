@@ -1,10 +1,11 @@
 /**
  * This node's copy of stock levels: what the feed sends, and what pages and carts show without asking an actor.
  *
- * It is fed by committed projections as they happen, and by the read table: a sku that is missing or was not looked at for
- * `maxAgeMs` is loaded when asked for, and the ones that are followed are compared with the table every `refreshMs`, so that a
- * projection that never arrived (its owner died after the commit) costs at most that long. A version only grows here: a row
- * that is older than the copy changes nothing, wherever it comes from. Followed skus stay; of the rest the least recently used go.
+ * It is fed by committed projections as they happen, by other nodes' news of theirs (`stock-news.ts`), and by the read table: a sku
+ * that is missing or was not looked at for `maxAgeMs` is loaded when asked for, and the ones that are followed are compared with the
+ * table every `refreshMs`, so that a projection that never arrived (its owner died after the commit, or its news were lost) costs at
+ * most that long. A version only grows here: a row that is older than the copy changes nothing, wherever it comes from. Followed skus
+ * stay; of the rest the least recently used go.
  */
 import { LRUCache } from 'lru-cache';
 import type { Clock } from '../runtime/clock.ts';
@@ -93,6 +94,11 @@ export class StockCache {
     if (typeof available === 'number') this.#put(row.key, { available, version: row.version });
   }
 
+  /** Takes another node's news of a sku, where a copy of it is kept or wanted here. */
+  hear(sku: string, entry: StockEntry): void {
+    if (this.#followed.has(sku) || this.#others.has(sku)) this.#put(sku, entry);
+  }
+
   /**
    * Resolves when a copy of each sku is there that is at most `maxAgeMs` old; one that has no row counts as version 0 with
    * nothing available. Callers of the same moment share a load. Rejects where the table cannot be read.
@@ -129,6 +135,10 @@ export class StockCache {
     if (followed.followers > 0) return;
     this.#followed.delete(sku);
     if (followed.kept !== undefined) this.#others.set(sku, followed.kept);
+  }
+
+  followed(): Iterable<string> {
+    return this.#followed.keys();
   }
 
   /** Called at every newer version, in order for each sku; must not throw. */

@@ -1,0 +1,115 @@
+/**
+ * For tests: an actor system that is two members on one store in memory, each with every other shard, and the real way between them
+ * over a bus in memory. The first is what callers see, so half of their calls, and half of what actors say to each other, cross the bus.
+ */
+import type { ShardOwner } from '../runtime/members.ts';
+import { MemoryJournal } from '../runtime/memory.ts';
+import { MemoryNetwork } from '../runtime/memory-bus.ts';
+import type { Remote } from '../runtime/remote.ts';
+import { Router } from '../runtime/router.ts';
+import { type ActorSystem, type ActorSystemOptions, createActorSystem, type PeerCall } from '../runtime/system.ts';
+
+/** What crossed the bus: as it was said, and as it was heard. */
+export interface Crossed {
+  readonly type: string;
+  readonly said: { readonly command: unknown; answer?: unknown };
+  readonly heard: { command?: unknown; answer?: unknown };
+}
+
+export interface TwoMembers {
+  readonly system: ActorSystem;
+  readonly crossed: readonly Crossed[];
+}
+
+export function twoMembers(options: ActorSystemOptions & { readonly journal: MemoryJournal }): TwoMembers {
+  const network = new MemoryNetwork({ clock: options.clock });
+  const incarnations = ['first.1', 'second.1'] as const;
+  const crossed: Crossed[] = [];
+  const members = incarnations.map((incarnation, index) => {
+    const owns = (shard: number): boolean => shard % 2 === index;
+    const ownerOf = (shard: number): ShardOwner => ({ incarnation: incarnations[shard % 2] ?? incarnation, epoch: 1 });
+    const membership = {
+      incarnation,
+      nodeId: incarnation,
+      owns,
+      epoch: () => 1,
+      mayAnswer: () => true,
+      writes: (_type: string, newest: number) => newest,
+    };
+    const shards = { ownerOf, hint: () => {}, onMoved: () => {} };
+    const router = new Router({ bus: network.bus(incarnation), clock: options.clock, membership, shards });
+    const journal =
+      index === 0 ? options.journal : new MemoryJournal({ lanes: options.journal.lanes, store: options.journal.store });
+    const system = createActorSystem({ ...options, journal, membership, remote: listening(router, crossed) });
+    return { system, router };
+  });
+  const [first, second] = members as [(typeof members)[number], (typeof members)[number]];
+  const system: ActorSystem = {
+    ...(Object.fromEntries(
+      ['ask', 'serve', 'give', 'moved', 'inspect', 'quarantined', 'stop'].map((name) => {
+        const method = first.system[name as 'ask'] as (...args: unknown[]) => unknown;
+        return [name, method.bind(first.system)];
+      }),
+    ) as unknown as ActorSystem),
+    onProjection(listener) {
+      for (const member of members) member.system.onProjection(listener);
+    },
+    async start() {
+      for (const { router, system } of members) {
+        await system.start();
+        await router.listen((call) => overheard(system, call, crossed));
+      }
+    },
+    async drain(timeoutMs) {
+      await first.system.drain(timeoutMs);
+      await second.system.drain(timeoutMs);
+      for (const { router } of members) router.close();
+    },
+    evictAll: () => members.reduce((sum, member) => sum + member.system.evictAll(), 0),
+    get stats() {
+      return first.system.stats;
+    },
+  };
+  return { system, crossed };
+}
+
+/** Commands carry no name of their own: what is at work for one actor at a time is told apart by the order of its calls. */
+const open = new WeakMap<readonly Crossed[], Map<string, Crossed[]>>();
+
+function listening(router: Router, crossed: Crossed[]): Remote {
+  const waiting = new Map<string, Crossed[]>();
+  open.set(crossed, open.get(crossed) ?? waiting);
+  return {
+    forward(call) {
+      const entry: Crossed = { type: call.ref.type, said: { command: call.command }, heard: {} };
+      crossed.push(entry);
+      const name = `${call.ref.type} ${call.ref.id}`;
+      const queue = open.get(crossed) as Map<string, Crossed[]>;
+      queue.set(name, [...(queue.get(name) ?? []), entry]);
+      const { ref, shard, command, key, render, deadline, repeatable } = call;
+      router.forward({
+        ref,
+        shard,
+        command,
+        key,
+        render,
+        deadline,
+        repeatable,
+        resolve(value) {
+          entry.heard.answer = value;
+          call.resolve(value);
+        },
+        reject: (fault) => call.reject(fault),
+        home: (begun) => call.home(begun),
+      });
+    },
+  };
+}
+
+async function overheard(system: ActorSystem, call: PeerCall, crossed: readonly Crossed[]): Promise<unknown> {
+  const entry = open.get(crossed)?.get(`${call.ref.type} ${call.ref.id}`)?.shift();
+  if (entry !== undefined) entry.heard.command = call.command;
+  const answer = await system.serve(call);
+  if (entry !== undefined) entry.said.answer = answer;
+  return answer;
+}
