@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { after, before, beforeEach, test } from 'node:test';
 import { until } from './shop-process.ts';
 import { TcpProxy } from './tcp-proxy.ts';
@@ -112,6 +115,25 @@ test('bytes that are delayed arrive whole and in order', async () => {
   const sent = Array.from({ length: 200 }, (_, index) => `${index},`);
   for (const piece of sent) client.socket.write(piece);
   await until('all have arrived', () => arrived === `hello ${sent.join('')}`);
+});
+
+test('it leads to a unix socket as well', async () => {
+  const directory = mkdtempSync(join(tmpdir(), 'stampede-proxy-'));
+  const path = join(directory, 'socket');
+  const echo = createServer((socket) => socket.on('error', () => {}).pipe(socket)).listen(path);
+  await once(echo, 'listening');
+  const toSocket = await TcpProxy.listen({ path });
+  try {
+    const client = connect(toSocket.port, '127.0.0.1').on('error', () => {});
+    client.write('there and back');
+    assert.equal(String((await once(client, 'data'))[0]), 'there and back');
+    toSocket.behave({ kind: 'refuse' });
+    await until('the connection is cut', () => client.destroyed);
+  } finally {
+    await toSocket.close();
+    echo.close();
+    rmSync(directory, { recursive: true, force: true });
+  }
 });
 
 test('a client that ends ends at the server as well, and leaves nothing behind', async () => {

@@ -123,7 +123,9 @@ export class TcpProxy {
     this.#links.delete(link);
     for (const socket of [link.client, link.server]) {
       socket.on('error', ignore);
-      socket.resetAndDestroy();
+      // A unix socket knows no reset.
+      if (socket.remoteAddress === undefined) socket.destroy();
+      else socket.resetAndDestroy();
     }
   }
 }
