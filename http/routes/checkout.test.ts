@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { after, before, test } from 'node:test';
+import { AppendError } from '../../runtime/journal.ts';
 import { ADDRESS, type Answer, EMAIL, fits, MemoryShop, type OpenedCart, openCart } from '../memory-shop.ts';
 import { Order } from '../schemas-order.ts';
 import { ORDER_TOKEN_MS } from './orders.ts';
@@ -194,6 +195,27 @@ test('an outcome that takes long is answered with the pending order; the retry g
   const retry = await checkOut(cart, { key });
   assert.equal(retry.status, 201, retry.text);
   assert.equal(retry.body.id, pending.body.id);
+});
+
+test('an order that has not begun is shown to nobody: its checkout is to be asked for again', async () => {
+  const cart = await filled();
+  const key = randomUUID();
+  shop.journal.intercept = async (batch, commit) => {
+    if (batch.events.some(({ type }) => type === 'order')) throw new AppendError('unknown', 'cut');
+    commit();
+  };
+  const early = await checkOut(cart, { key });
+  assert.equal(early.status, 503, early.text);
+  assert.equal(early.body.code, 'outcome_unknown');
+  shop.journal.intercept = undefined;
+  let answer = early;
+  while (answer.status !== 201) {
+    answer = await checkOut(cart, { key });
+    assert.ok([201, 202, 503].includes(answer.status), answer.text);
+    if (answer.status !== 202) continue;
+    const order = await shop.call('GET', `/v1/orders/${answer.body.id}`, { token: cart.token });
+    assert.equal(order.status, 200, 'what was shown is there');
+  }
 });
 
 test("an order is opened by its cart's token alone, for 30 days", async () => {

@@ -4,8 +4,9 @@
  * buyer gets the pending order, and the actor's answer, when it comes, is recorded under the key all the same. The
  * 202 itself is not recorded: a retry gets the outcome, or waits for it again.
  */
-import type { CartCommand, CartGlance, CartReply, SealedContact } from '../../actors/cart-protocol.ts';
+import type { CartCommand, CartReply, SealedContact } from '../../actors/cart-protocol.ts';
 import type { OrderDoc, OrderReply } from '../../actors/order-protocol.ts';
+import { Fault } from '../../runtime/fault.ts';
 import type { Destination } from '../../workers/quote.ts';
 import type { App } from '../app.ts';
 import type { CartAnswer } from '../cart-view.ts';
@@ -72,7 +73,7 @@ async function checkOut(app: App, request: EdgeRequest, cartId: string, input: C
   const answer = app.system.ask(cartRef(cartId), command, { render: true, key, timeoutMs }) as Promise<CartAnswer>;
   const inTime = await within(app, answer, checkoutWaitMs);
   if (inTime !== LATE) return finish(app, inTime);
-  const order = await orderInTheMaking(app, cartId, contact);
+  const order = await orderInTheMaking(app, cartId);
   // no order is in the making any more: the answer is on its way
   return order === null ? finish(app, await answer) : orderReply({ order, status: 202, replayed: false }, app.subjects);
 }
@@ -113,30 +114,15 @@ export function destinationOf(address: ShippingAddress): Destination {
   return { country, ...(region === undefined ? undefined : { region }), postalCode };
 }
 
-/** Null where the cart has none. */
-async function orderInTheMaking(app: App, cartId: string, contact: SealedContact): Promise<OrderDoc | null> {
+/**
+ * Null where the cart has none. Throws where the cart's message has not reached the order yet (it may be another node's, and out of reach):
+ * who was shown that order would look for it and find nothing.
+ */
+async function orderInTheMaking(app: App, cartId: string): Promise<OrderDoc | null> {
   const glance = (await app.system.ask(cartRef(cartId), { kind: 'glance' } satisfies CartCommand)) as CartReply;
   if (!glance.ok || glance.kind !== 'glance' || glance.cart.orderId === null) return null;
   if (glance.cart.status !== 'checking_out') return null;
-  const { orderId } = glance.cart;
-  const reply = (await app.system.ask({ type: 'order', id: orderId }, { kind: 'get' })) as OrderReply;
+  const reply = (await app.system.ask({ type: 'order', id: glance.cart.orderId }, { kind: 'get' })) as OrderReply;
   if (reply.ok && reply.kind === 'order') return reply.order;
-  return unstarted(orderId, cartId, glance.cart, contact, app.clock.now());
-}
-
-/** The order as it will be when the cart's message reaches it. */
-function unstarted(id: string, cartId: string, cart: CartGlance, contact: SealedContact, now: number): OrderDoc {
-  return {
-    id,
-    version: 0,
-    cartId,
-    state: 'pending',
-    fulfilment: 'none',
-    quote: null,
-    lines: cart.lines.map((line) => ({ ...line, cartHoldId: null })),
-    payment: { state: 'none', provider: null, reference: null, amount: 0, currency: cart.currency, history: [] },
-    failure: null,
-    placedAt: now,
-    contact,
-  };
+  throw new Fault('outcome_unknown', 'the order has not begun yet');
 }
