@@ -137,6 +137,26 @@ program
   });
 
 program
+  .command('cluster')
+  .description('show members, leases, shards, hand-offs and lag as the database has them, also where no node runs')
+  .option('--database <url>', 'the PostgreSQL of the cluster (default: DATABASE_URL)')
+  .action(async (options: { database?: string }) => {
+    const url = options.database ?? process.env.DATABASE_URL;
+    if (!url) throw new ConfigError('DATABASE_URL', 'is required (or --database)');
+    const [{ openDatabase }, { readCluster }, { clusterText }] = await Promise.all([
+      import('./schema/database.ts'),
+      import('./schema/cluster-view.ts'),
+      import('./http/cluster-text.ts'),
+    ]);
+    const database = openDatabase({ url, poolSize: 1 });
+    try {
+      process.stdout.write(clusterText(await readCluster(database.db)));
+    } finally {
+      await database.close();
+    }
+  });
+
+program
   .command('sandbox')
   .description('run the sandbox payment provider alone')
   .option('--port <port>', 'port to listen on', count, 8090)

@@ -6,6 +6,7 @@
 import type { Clock } from '../runtime/clock.ts';
 import type { AnswerRow, RecordedAnswer } from '../runtime/journal.ts';
 import type { ActorSystem } from '../runtime/system.ts';
+import type { ClusterView } from '../schema/cluster-view.ts';
 import type { Product } from '../schema/product.ts';
 import type { ProductQuery } from '../schema/product-index.ts';
 import type { OrderCursor, OrderQuery, PaymentQuery, PaymentRecord } from '../schema/read-side.ts';
@@ -93,6 +94,16 @@ export interface AdminAnswers {
   record(row: AnswerRow): Promise<unknown>;
 }
 
+/** The cluster as this node reads it from the database. */
+export interface ClusterAccess {
+  readonly nodeId: string;
+  view(): Promise<ClusterView>;
+  /** Share of the calls that were decided on this node; null: there was none. */
+  localShare(): number | null;
+  /** `unknown`: no living member has that name. `last`: no other could take its shards, and nothing was asked. */
+  requestDrain(nodeId: string): Promise<'asked' | 'unknown' | 'last'>;
+}
+
 export interface AppSettings {
   /** How long a checkout is waited for before 202. Default 5,000. */
   readonly checkoutWaitMs: number;
@@ -107,6 +118,7 @@ export interface App {
   readonly subjects: Subjects;
   readonly readSide: ReadSide;
   readonly jobs: Pick<JobsAdmin, 'list' | 'get' | 'retry'>;
+  readonly cluster: ClusterAccess;
   readonly tokens: CartTokensAccess;
   /** For cursors: the first signs, all verify. */
   readonly cursorSecrets: readonly string[];

@@ -12,6 +12,9 @@ import type { Database } from '../schema/database.ts';
 import type { PgJournal } from '../schema/journal.ts';
 import { removeHistories } from '../schema/retention.ts';
 
+/** Under this name members ask each other for it. */
+export const CART_HISTORY = 'remove-cart-history';
+
 /** The member that has the cart. */
 export interface CartOwner {
   readonly database: Database;

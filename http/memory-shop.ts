@@ -16,6 +16,7 @@ import type { AnswerRow, ProjectionRow } from '../runtime/journal.ts';
 import { soleMember } from '../runtime/members.ts';
 import { MemoryJournal } from '../runtime/memory.ts';
 import { type ActorSystem, type ActorSystemOptions, createActorSystem } from '../runtime/system.ts';
+import type { ClusterView } from '../schema/cluster-view.ts';
 import { demoData } from '../schema/demo.ts';
 import { type PriceBook, ProductTable } from '../schema/price-book.ts';
 import type { Product } from '../schema/product.ts';
@@ -74,6 +75,16 @@ export class MemoryShop {
   charge: Promise<void> = Promise.resolve();
   /** Set by a test: the pool's answer. */
   pricingDown = false;
+  /** Set by a test: what the rows say. */
+  cluster: ClusterView = {
+    databaseId: 'memory',
+    shardCount: 256,
+    hashVersion: 1,
+    members: [],
+    shards: [],
+    handOffs: { pending: 0, total: 0 },
+    lag: { outboxMs: 0, timersMs: 0 },
+  };
   readonly #data = demoData();
   readonly #products = new ProductIndex();
   readonly #answers = new Map<string, AnswerRow>();
@@ -161,6 +172,16 @@ export class MemoryShop {
           if (job?.state !== 'failed') return false;
           this.jobs.set(id, { ...job, state: 'open', phase: 'waiting' });
           return true;
+        },
+      },
+      cluster: {
+        nodeId: 'node-1',
+        view: async () => this.cluster,
+        localShare: () => 0.5,
+        requestDrain: async (nodeId) => {
+          const living = this.cluster.members.filter(({ state }) => state === 'alive');
+          if (!living.some((member) => member.nodeId === nodeId)) return 'unknown';
+          return living.length < 2 ? 'last' : 'asked';
         },
       },
       tokens: {

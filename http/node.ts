@@ -10,11 +10,11 @@ import { paymentHandlers } from '../payments/effects.ts';
 import { sandboxProvider } from '../payments/sandbox-client.ts';
 import type { EffectHandler } from '../runtime/actor.ts';
 import { SystemClock } from '../runtime/clock.ts';
-import { Fault } from '../runtime/fault.ts';
 import { Catalogue } from '../schema/catalogue.ts';
 import { isCatalogueEmpty, seedCatalogue } from '../schema/demo.ts';
-import { joinAlone } from '../schema/members.ts';
+import { join as joinCluster } from '../schema/members.ts';
 import { stockVersions } from '../schema/read-side.ts';
+import { openRedisBus, type RedisBus } from '../schema/redis-bus.ts';
 import { SubjectKeys } from '../schema/subjects.ts';
 import { openMailer } from '../workers/mailer.ts';
 import { PricingPool } from '../workers/pool.ts';
@@ -22,21 +22,19 @@ import type { PriceRequest } from '../workers/quote.ts';
 import type { App } from './app.ts';
 import { adminAnswersOf, readSideOf, subjectsOf } from './app-sources.ts';
 import { auditLog } from './audit-log.ts';
-import { removeCartHistory } from './cart-histories.ts';
 import { cartResponder } from './cart-view.ts';
 import { TrustedProxies } from './client-address.ts';
+import { clusterAccess, publishStatus, registerClusterMetrics } from './cluster.ts';
 import type { Config } from './config.ts';
-import { docsRoutes } from './docs.ts';
-import { createEdge, type Edge } from './edge.ts';
+import { openEdges } from './edges.ts';
 import { createFeed } from './feed.ts';
-import { healthRoutes, metricsRoutes } from './health.ts';
+import { identityOf } from './identity.ts';
 import { openIncarnation } from './incarnation.ts';
 import { startJobs } from './jobs.ts';
 import { Metrics } from './metrics.ts';
 import { orderResponder } from './order-view.ts';
 import { productImage } from './product-images.ts';
 import { RateLimiter } from './rate-limits.ts';
-import type { AnyRoute } from './route.ts';
 import { allRoutes } from './routes/index.ts';
 import { startSandboxProcess } from './sandbox-process.ts';
 import { seedDemo } from './seed.ts';
@@ -63,6 +61,7 @@ export interface RunningNode {
 
 const CHECKOUT_WAIT_MS = 5_000;
 const DRAIN_MS = 10_000;
+const GIVE_ALL_MS = 15_000;
 
 /** Rejects with one line where something that the node rests on is missing; what was started is stopped again, the storage too. */
 export async function startNode(config: Config, storage: Storage, options: NodeOptions): Promise<RunningNode> {
@@ -109,6 +108,9 @@ async function wire(
   await subjects.check();
   const clock = new SystemClock();
 
+  const bus = storage.embedded === null && config.redisUrl !== null ? await openBus(config, storage, clock, log) : null;
+  if (bus !== null) closers.push(() => bus.close());
+
   // Prices and stock, in memory.
   const catalogue = await Catalogue.load(db);
   const pricing = new PricingPool();
@@ -132,29 +134,38 @@ async function wire(
 
   // The actors, under one incarnation after the other.
   const types = actorTypes();
+  const join = () =>
+    joinCluster({
+      database,
+      nodeId: config.nodeId.slice(0, 40),
+      lanes: LANES,
+      clock,
+      bus: bus !== null,
+      ready: bus === null,
+      takeAtOnce: storage.embedded !== null,
+      eventVersions: Object.fromEntries(types.map((type) => [type.type, type.eventVersion])),
+      identity: identityOf(secrets),
+    });
   const actors = new Succession({
-    open: () =>
-      openIncarnation({
-        database,
-        clock,
-        types,
-        join: () =>
-          joinAlone({
-            database,
-            nodeId: config.nodeId.slice(0, 40),
-            lanes: LANES,
-            clock,
-            takeAtOnce: storage.embedded !== null,
-            eventVersions: Object.fromEntries(types.map((type) => [type.type, type.eventVersion])),
-          }),
-        responders: { cart: cartResponder({ pricing, stock }), order: orderResponder(), sku: skuResponder() },
-        handlers: {
-          ...(paymentHandlers(provider) as unknown as Record<string, EffectHandler>),
-          'order.price': async (input) => pricing.price(input as PriceRequest, { final: true }),
+    open: (leaving) =>
+      openIncarnation(
+        {
+          database,
+          bus,
+          clock,
+          types,
+          join,
+          responders: { cart: cartResponder({ pricing, stock }), order: orderResponder(), sku: skuResponder() },
+          handlers: {
+            ...(paymentHandlers(provider) as unknown as Record<string, EffectHandler>),
+            'order.price': async (input) => pricing.price(input as PriceRequest, { final: true }),
+          },
+          onProjection: (row) => stock.apply(row),
+          onMoved: () => void stock.refresh().catch(warn('the stock could not be compared')),
+          report: (event, detail) => log.warn(detail, event),
         },
-        onProjection: (row) => stock.apply(row),
-        report: (event, detail) => log.warn(detail, event),
-      }),
+        leaving,
+      ),
     // Whoever has taken over the embedded database is a stranger.
     rejoins: storage.embedded === null,
     onFatal,
@@ -162,6 +173,13 @@ async function wire(
   });
   await actors.start();
   closers.push(() => actors.end(DRAIN_MS));
+  closers.push(publishStatus(bus, actors));
+  // Others' news only: what this member has changed it knows.
+  bus?.subscribe('shards', (news) => {
+    const membership = actors.current?.membership;
+    if (membership === undefined || new TextDecoder().decode(news) === membership.incarnation) return;
+    membership.look().catch(warn('the members could not be looked at'));
+  });
   if (storage.embedded !== null && (await isCatalogueEmpty(db))) {
     await seedDemo(actors, (data) => seedCatalogue(db, data));
     await catalogue.refresh();
@@ -174,11 +192,7 @@ async function wire(
     provider,
     subjects,
     mailer: openMailer({ smtpUrl: config.smtpUrl ?? undefined, directory: `${storage.dataDir}/mail` }),
-    async removeCart(cartId, outboxId) {
-      if (actors.current === null) throw new Fault('shard_unavailable', 'this node is joining');
-      const { journal, system, membership } = actors.current;
-      await removeCartHistory({ database, journal, system, incarnation: membership.incarnation }, cartId, outboxId);
-    },
+    removeCart: async (cartId, outboxId) => actors.serving.removeCart(cartId, outboxId),
     now: () => clock.now(),
     log,
   });
@@ -194,6 +208,7 @@ async function wire(
     subjects: subjectsOf(subjects),
     readSide: readSideOf(db),
     jobs: jobs.admin,
+    cluster: clusterAccess(storage.database, config.nodeId, actors),
     tokens: new CartTokens(secrets.tokenSecrets),
     cursorSecrets: secrets.tokenSecrets,
     adminAnswers: adminAnswersOf(db),
@@ -204,6 +219,7 @@ async function wire(
   };
   const metrics = new Metrics();
   metrics.registerStats('actors', () => actors.stats);
+  registerClusterMetrics(metrics, bus, actors);
   metrics.registerStats('pricing', () => ({ ...pricing.stats }));
   const feedRule = config.rateLimits === 'off' ? undefined : config.rateLimits.feed;
   const feedLimiter = feedRule === undefined ? null : new RateLimiter('feed', feedRule);
@@ -218,65 +234,51 @@ async function wire(
   });
   metrics.registerStats('feed', () => ({ ...feed.stats }));
   let draining = false;
-  const ready = () => {
-    const reasons = [...(draining ? ['draining'] : []), ...actors.reasonsNotToServe()];
-    return { ready: reasons.length === 0, reasons };
-  };
-  const edge = (routes: readonly AnyRoute[], withFeed: boolean): Edge =>
-    createEdge({
-      routes,
-      rateLimits: config.rateLimits,
-      log,
-      clock,
-      corsOrigins: config.corsOrigins,
-      trustedProxies: config.trustedProxies,
-      adminKeys: new AdminKeys(secrets.adminKey),
-      metrics,
-      ...(withFeed ? { attach: (native) => feed.attach(native) } : {}),
-      exclusive: !config.sharedPort,
-    });
-  const described = allRoutes(app);
-  const isOperators = (route: AnyRoute) => route.path.startsWith('/v1/admin');
-  const probes = healthRoutes(ready);
-  const shown = config.opsPort === null ? described : described.filter((route) => !isOperators(route));
-  const main = edge(
-    [
-      ...shown,
-      ...docsRoutes(shown, { version }),
-      ...probes,
-      ...(config.opsPort === null ? metricsRoutes(metrics) : []),
-    ],
-    true,
-  );
-  metrics.registerStats('edge', () => ({ ...main.stats }));
-  const edges = [main];
-  closers.push(() => main.close());
-  const port = await main.listen(config.host, config.port);
+  const edges = await openEdges({
+    config,
+    version,
+    clock,
+    log,
+    routes: allRoutes(app),
+    feed,
+    metrics,
+    adminKeys: new AdminKeys(secrets.adminKey),
+    ready: () => {
+      const reasons = [...(draining ? ['draining'] : []), ...actors.reasonsNotToServe()];
+      return { ready: reasons.length === 0, reasons };
+    },
+  });
+  closers.push(() => edges.close());
   const notes: string[] = [];
-  if (config.opsPort !== null) {
-    const operators = described.filter(isOperators);
-    const ops = edge(
-      [...operators, ...docsRoutes(operators, { version }), ...probes, ...metricsRoutes(metrics)],
-      false,
-    );
-    edges.push(ops);
-    closers.push(() => ops.close());
-    notes.push(`operators: http://127.0.0.1:${await ops.listen('127.0.0.1', config.opsPort)}`);
-  }
+  if (edges.operatorsUrl !== null) notes.push(`operators: ${edges.operatorsUrl}`);
   if (storage.embedded !== null)
     notes.push(`data and secrets: ${storage.dataDir} (the operators' key is in admin-key.secret)`);
   if (sandbox !== null) notes.push(`sandbox payment provider: ${sandbox.url}`);
 
   return {
-    url: `http://${config.host.includes(':') ? `[${config.host}]` : config.host}:${port}`,
+    url: edges.url,
     notes,
     async stop() {
       draining = true;
-      await feed.close();
-      await Promise.all(edges.map((open) => open.drain(DRAIN_MS)));
+      // While it still listens: what comes is brought to those who have the shards by then.
+      await actors.giveAll(GIVE_ALL_MS);
+      await edges.drain(DRAIN_MS);
       await closeAll();
     },
   };
+}
+
+/** Rejects with one line where Redis cannot be used, or the cluster's id is another database's there. */
+async function openBus(config: Config, storage: Storage, clock: SystemClock, log: Logger): Promise<RedisBus> {
+  const report = (event: string, detail: object) => log.warn(detail, event);
+  const bus = await openRedisBus({ url: config.redisUrl ?? '', clusterId: config.clusterId, clock, report });
+  try {
+    await bus.claimClusterId(storage.databaseId);
+    return bus;
+  } catch (error) {
+    await bus.close();
+    throw error;
+  }
 }
 
 /** The command line's file, beside which this module was built. */

@@ -35,6 +35,7 @@ const TAGS: Readonly<Record<string, string>> = {
   'admin: stock': 'Units on hand, held, sold and free to sell.',
   'admin: orders': 'Every order, and what the shop believes was charged.',
   'admin: jobs': 'What is done after a commit, and what of it failed for good.',
+  'admin: cluster': 'The nodes, and which of them has what.',
 };
 
 /** Faults that any call may come to, with the refusals of the edge that depend on no declaration. */

@@ -58,6 +58,7 @@ export const PROBLEMS = {
   stock_negative: { status: 409, title: 'The stock would become negative.' },
   stock_limit: { status: 409, title: 'The stock would pass its limit.' },
   job_not_failed: { status: 409, title: 'Only a job that has failed can be run again.' },
+  last_node: { status: 409, title: 'No other node could take over.' },
   // idempotency
   idempotency_key_reused: { status: 422, title: 'The Idempotency-Key was used with another request.' },
   idempotency_in_progress: { status: 409, title: 'The first request with this Idempotency-Key is still at work.' },

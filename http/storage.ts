@@ -25,6 +25,8 @@ export interface Secrets {
 export interface Storage {
   readonly url: string;
   readonly database: Database;
+  /** Names this database among all of ours; made with it. */
+  readonly databaseId: string;
   readonly secrets: Secrets;
   /** Absolute; e-mails of a node without SMTP go below it. */
   readonly dataDir: string;
@@ -45,9 +47,9 @@ export async function openStorage(config: Config, log: EmbeddedLog): Promise<Sto
   };
   try {
     await checkDurability(database.db);
-    await migrate(database);
+    const { clusterId: databaseId } = await migrate(database);
     const secrets = await secretsOf(config, embedded === null ? null : dataDir);
-    return { url, database, secrets, dataDir, embedded, close };
+    return { url, database, databaseId, secrets, dataDir, embedded, close };
   } catch (error) {
     await close().catch(() => {});
     throw error;

@@ -7,6 +7,7 @@
  *   back-off, but not where the refusal is about the configuration: then the process is to end (`onFatal`);
  * - `serving`: fenced → `joining`, under a new incarnation, or the end where `rejoins` is false;
  * - `ended`: by `end`, from either.
+ * Beside that a node is `leaving` from `giveAll` on, or once an operator has asked it to: its incarnations serve, but have no shards.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ActorRef } from '../runtime/actor.ts';
@@ -16,7 +17,7 @@ import type { ActorSystem, AskOptions } from '../runtime/system.ts';
 import type { Incarnation } from './incarnation.ts';
 
 export interface SuccessionOptions {
-  readonly open: () => Promise<Incarnation>;
+  readonly open: (leaving: boolean) => Promise<Incarnation>;
   /** Whether a fenced node joins anew. False where nobody else may be on its database. */
   readonly rejoins: boolean;
   /** It cannot go on; one line. */
@@ -26,6 +27,8 @@ export interface SuccessionOptions {
 
 const BACKOFF_MIN_MS = 100;
 const BACKOFF_MAX_MS = 5_000;
+/** What it still has then, it gives away when somebody comes. */
+const DRAIN_ASKED_MS = 60_000;
 
 export class Succession implements Pick<ActorSystem, 'ask'> {
   /** How often it was fenced. */
@@ -34,6 +37,7 @@ export class Succession implements Pick<ActorSystem, 'ask'> {
   readonly #ending = new AbortController();
   #current: Incarnation | null = null;
   #joining: Promise<void> = Promise.resolve();
+  #leaving = false;
   #stats: Readonly<Record<string, number>> = {};
 
   constructor(options: SuccessionOptions) {
@@ -42,11 +46,17 @@ export class Succession implements Pick<ActorSystem, 'ask'> {
 
   /** Joins for the first time; a failure is the caller's. */
   async start(): Promise<void> {
-    this.#serve(await this.#options.open());
+    this.#serve(await this.#options.open(false));
   }
 
   /** The incarnation that serves; null: none does now. */
   get current(): Incarnation | null {
+    return this.#current;
+  }
+
+  /** @throws Fault `shard_unavailable` where none serves */
+  get serving(): Incarnation {
+    if (this.#current === null) throw nobodyServes();
     return this.#current;
   }
 
@@ -63,8 +73,15 @@ export class Succession implements Pick<ActorSystem, 'ask'> {
 
   /** In words for an operator; empty where it serves. */
   reasonsNotToServe(): readonly string[] {
-    if (this.#current === null) return ['joining'];
-    return this.#current.membership.mayAnswer() ? [] : ['the database is away'];
+    const leaving = this.#leaving ? ['leaving'] : [];
+    if (this.#current === null) return [...leaving, 'joining'];
+    return this.#current.membership.mayAnswer() ? leaving : [...leaving, 'the database is away'];
+  }
+
+  /** Leaves the shards to others from now on, and goes on serving. Resolves when nothing more can be given away, or after `timeoutMs`. */
+  async giveAll(timeoutMs: number): Promise<void> {
+    this.#leaving = true;
+    await this.#current?.giveAll(timeoutMs);
   }
 
   /** Ends the incarnation in order. Nothing is joined any more. */
@@ -78,6 +95,11 @@ export class Succession implements Pick<ActorSystem, 'ask'> {
   #serve(incarnation: Incarnation): void {
     this.#current = incarnation;
     incarnation.onFenced(() => this.#fenced(incarnation));
+    incarnation.membership.onDrainRequested(() => {
+      const { log } = this.#options;
+      log.info({}, 'an operator has asked this node to leave: it gives its shards away');
+      this.giveAll(DRAIN_ASKED_MS).catch((error: unknown) => log.warn({ error: String(error) }, 'could not leave'));
+    });
   }
 
   #fenced(incarnation: Incarnation): void {
@@ -98,7 +120,7 @@ export class Succession implements Pick<ActorSystem, 'ask'> {
     const { signal } = this.#ending;
     for (let attempt = 0; !signal.aborted; attempt++) {
       try {
-        this.#serve(await open());
+        this.#serve(await open(this.#leaving));
         log.info({ incarnation: this.#current?.membership.incarnation }, 'joined anew');
         return;
       } catch (error) {

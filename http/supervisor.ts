@@ -11,6 +11,7 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { createServer } from 'node:net';
 import type { EmbeddedLog } from '../schema/embedded.ts';
+import { NODE_FLAGS } from './heap.ts';
 
 /** What a child tells its supervisor. */
 export type ChildWord =
@@ -121,7 +122,7 @@ class Running implements Supervisor {
     const started = fork(this.#options.entry, ['start', '--supervised'], {
       env: child.environment,
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
-      execArgv: ['--enable-source-maps'],
+      execArgv: [...NODE_FLAGS],
     });
     child.process = started;
     started.on('message', (word: ChildWord) => this.#heard(child, word));

@@ -44,6 +44,7 @@ export class Forwarding {
           return;
         }
         stats.forwarded++;
+        if (call.origin === 'caller') stats.asksForwarded++;
         call.stage = 'forwarded';
         gate.calls.add(call);
         remote.forward(new Handed(call, shard, gate, home));

@@ -6,6 +6,7 @@
  */
 import type { Clock } from './clock.ts';
 import type { Candidate, Conflict, MemberStore } from './member-store.ts';
+import { Refusal } from './refusal.ts';
 import { Watch, type Watched } from './watch.ts';
 
 /** How often a member that is in the way is looked at, as a share of the shortest lease. */
@@ -54,7 +55,7 @@ async function standStill(
     const there = (await store.look(0)).members.filter((member) => inTheWay.has(member.incarnation));
     for (const { incarnation, renewals } of there) {
       const conflict = inTheWay.get(incarnation);
-      if (conflict !== undefined && conflict.member.renewals !== renewals) throw new Error(conflict.reason);
+      if (conflict !== undefined && conflict.member.renewals !== renewals) throw new Refusal(conflict.reason);
     }
     watch.look(there, sentAt, clock.monotonic(), null);
     const overdue = watch.overdue();

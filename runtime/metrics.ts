@@ -56,6 +56,9 @@ export function createStats() {
     effectsDropped: 0,
     wakes: 0,
     carried: 0,
+    /** Commands from outside, and those of them that another member has decided. */
+    asks: 0,
+    asksForwarded: 0,
     /** Commands handed to other members, and taken from them. */
     forwarded: 0,
     served: 0,

@@ -74,6 +74,8 @@ export interface ActorSystem {
   start(): Promise<void>;
   /** Refuses new commands with `draining`, waits until all accepted ones are answered and all lanes are empty. Bounded by the time-out; then stopped. */
   drain(timeoutMs: number): Promise<void>;
+  /** Another has taken over this member's place: as `stop`, and whoever waits hears `shard_unavailable`. An append that finds it out does the same. */
+  fence(): void;
   /** Ends at once: open calls are failed, nothing more is written or said. What is in flight may still commit, as at a crash. */
   stop(): void;
   /** An actor in memory, or null. */
@@ -231,6 +233,7 @@ class System implements ActorSystem {
   }
 
   ask(ref: ActorRef, command: unknown, options: AskOptions = {}): Promise<unknown> {
+    this.#stats.asks++;
     return new Promise((resolve, reject) => {
       const deadline = this.#clock.monotonic() + (options.timeoutMs ?? this.#limits.askTimeoutMs);
       const render = options.render === true;
@@ -297,6 +300,10 @@ class System implements ActorSystem {
         : new Fault('outcome_unknown', 'this node has stopped'),
     );
     this.#drained?.();
+  }
+
+  fence(): void {
+    this.#fenced();
   }
 
   inspect(ref: ActorRef): ActorSummary | null {

@@ -9,6 +9,7 @@ import { sql, type Transaction } from 'kysely';
 import { commonVersions, conflictsOf, unreadable, type Versions } from '../runtime/admission.ts';
 import type { Clock } from '../runtime/clock.ts';
 import type { Admission, Candidate, Look, MemberRow, MemberStore, ShardRow } from '../runtime/member-store.ts';
+import { Refusal } from '../runtime/refusal.ts';
 import type { Watched } from '../runtime/watch.ts';
 import type { Database } from './database.ts';
 import type { Tables } from './tables.ts';
@@ -55,7 +56,7 @@ export class PgMemberStore implements MemberStore {
   async admit(candidate: Candidate, dead: readonly Watched[] | 'all'): Promise<Admission> {
     return await this.#alone(async (trx) => {
       const refusal = unreadable(candidate.eventVersions, await writtenVersions(trx));
-      if (refusal !== null) throw new Error(refusal);
+      if (refusal !== null) throw new Refusal(refusal);
       const gone = new Set(await fenceOff(trx, dead === 'all' ? await livingMembers(trx) : dead, this.#options));
       const living = (await livingMembers(trx)).filter((member) => !gone.has(member.incarnation));
       const conflicts = conflictsOf(candidate, living);

@@ -8,6 +8,7 @@ import { admitted } from '../runtime/joining.ts';
 import { type Lease, LoopLease } from '../runtime/lease.ts';
 import type { Candidate, MemberIdentity } from '../runtime/member-store.ts';
 import type { ClusterMembership } from '../runtime/members.ts';
+import { Refusal } from '../runtime/refusal.ts';
 import { type Database, openDatabase } from './database.ts';
 import { type LeaseClock, ThreadLease } from './lease.ts';
 import { PgMemberStore } from './member-store.ts';
@@ -56,7 +57,7 @@ const STATEMENT_MS = 5_000;
  */
 export async function join(options: JoinOptions): Promise<ClusterMembership> {
   const { nodeId, clock, lanes, takeAtOnce = false, leaseMs = LEASE_MS } = options;
-  if (Buffer.byteLength(nodeId) > 40) throw new Error('a node id has at most 40 bytes');
+  if (Buffer.byteLength(nodeId) > 40) throw new Refusal('a node id has at most 40 bytes');
   const incarnation = `${nodeId}.${randomBytes(8).toString('hex')}`;
   const database = openDatabase({
     ...options.database.options,

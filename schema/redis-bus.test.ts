@@ -131,6 +131,6 @@ describe('the bus on Redis', { skip: ownRedis.missing }, () => {
     const [a, b] = [await open(redis.url, clusterId), await open(redis.url, clusterId)];
     await a.claimClusterId('database 1');
     await b.claimClusterId('database 1');
-    await assert.rejects(b.claimClusterId('database 2'), /^Error: CLUSTER_ID .* is used by another database/);
+    await assert.rejects(b.claimClusterId('database 2'), /^Refusal: CLUSTER_ID .* is used by another database/);
   });
 });

@@ -12,6 +12,7 @@
 import { randomBytes } from 'node:crypto';
 import type { Bus, Topic } from '../runtime/bus.ts';
 import type { Clock } from '../runtime/clock.ts';
+import { Refusal } from '../runtime/refusal.ts';
 import { RedisLink } from './redis-link.ts';
 
 export interface RedisBusOptions {
@@ -148,7 +149,7 @@ export class RedisBus implements Bus {
     if (this.#link === null || !this.connected) throw new Error('Redis is away');
     const holder = await this.#link.claim(`${clusterId}:database`, databaseId);
     if (holder === databaseId) return;
-    throw new Error(
+    throw new Refusal(
       `CLUSTER_ID ${clusterId} is used by another database (${holder}, this one is ${databaseId}): give each database a CLUSTER_ID of its own`,
     );
   }

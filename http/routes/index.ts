@@ -4,6 +4,7 @@
  */
 import type { App } from '../app.ts';
 import type { AnyRoute } from '../route.ts';
+import { adminClusterRoutes } from './admin-cluster.ts';
 import { adminJobRoutes } from './admin-jobs.ts';
 import { adminOrderRoutes } from './admin-orders.ts';
 import { adminProductRoutes } from './admin-products.ts';
@@ -18,7 +19,7 @@ import { productRoutes } from './products.ts';
 
 export function allRoutes(app: App): AnyRoute[] {
   const shoppers = [productRoutes, cartRoutes, cartTermRoutes, checkoutRoutes, orderRoutes, feedRoutes];
-  const operators = [adminProductRoutes, adminStockRoutes, adminOrderRoutes, adminJobRoutes];
+  const operators = [adminProductRoutes, adminStockRoutes, adminOrderRoutes, adminJobRoutes, adminClusterRoutes];
   return [
     ...shoppers.flatMap((routes) => routes(app)),
     ...operators.flatMap((routes) => routes(app)).map((route) => audited(app, route)),

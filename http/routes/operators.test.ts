@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { after, before, test } from 'node:test';
+import type { MemberView } from '../../schema/cluster-view.ts';
 import { ADDRESS, EMAIL, fits, MemoryShop, openCart } from '../memory-shop.ts';
 import { openApiDocument, problemCodes } from '../openapi.ts';
 import { JobList, StockLevel } from '../schemas-admin.ts';
+import { Cluster, DrainAccepted } from '../schemas-cluster.ts';
 import { AdminPaymentList, Order, OrderList } from '../schemas-order.ts';
 import { allRoutes } from './index.ts';
 
@@ -39,7 +41,7 @@ test('every operators’ call asks for an operator’s key and tells the audit l
   assert.ok(routes.length >= 13);
   const { token } = await openCart(shop);
   for (const { method, path } of routes) {
-    const place = path.replace('{sku}', sku()).replace('{id}', 'x');
+    const place = path.replace('{sku}', sku()).replace(/\{(id|node)\}/, 'x');
     for (const credential of [undefined, 'wrong', token]) {
       const { status, headers } = await shop.call(method, place, { token: credential });
       assert.equal(status, 401, `${method} ${place}`);
@@ -140,6 +142,42 @@ test('jobs are listed, looked at, and run again only where they have failed', as
   assert.equal((await shop.admin('POST', '/v1/admin/jobs/b/retry')).body.code, 'job_not_failed');
   assert.equal((await shop.admin('POST', '/v1/admin/jobs/c/retry')).status, 404);
   assert.equal((await shop.admin('GET', '/v1/admin/jobs/c')).status, 404);
+});
+
+test('the cluster is shown as its rows are; a node is drained only while another can take its shards', async () => {
+  const member = (nodeId: string): MemberView => ({
+    nodeId,
+    incarnation: `${nodeId}.1`,
+    state: 'alive',
+    weight: 1,
+    bus: true,
+    leaseMs: 2_000,
+    renewedMsAgo: 120.5,
+    joinedAt: new Date(0),
+    shards: 1,
+    dueShards: 2,
+    drainRequested: false,
+    status: { handOffs: 3 },
+  });
+  const shard = { shard: 0, owner: 'a.1', nodeId: 'a', epoch: 4, dueNodeId: 'b' };
+  const before = shop.cluster;
+  shop.cluster = { ...before, members: [member('a')], shards: [shard], handOffs: { pending: 1, total: 4 } };
+  const read = await shop.admin('GET', '/v1/admin/cluster');
+  assert.equal(read.status, 200, read.text);
+  assert.ok(fits(Cluster, read.body), read.text);
+  assert.equal(read.body.members[0].joinedAt, '1970-01-01T00:00:00.000Z');
+  assert.deepEqual(read.body.shards, [{ shard: 0, owner: 'a.1', node: 'a', epoch: 4, dueNode: 'b' }]);
+  assert.equal((await shop.admin('POST', '/v1/admin/cluster/drain/c')).status, 404);
+  assert.equal((await shop.admin('POST', '/v1/admin/cluster/drain/a')).body.code, 'last_node');
+  shop.cluster = { ...shop.cluster, members: [member('a'), member('b')] };
+  const key = randomUUID();
+  const asked = await shop.admin('POST', '/v1/admin/cluster/drain/a', { key });
+  assert.equal(asked.status, 202, asked.text);
+  assert.ok(fits(DrainAccepted, asked.body), asked.text);
+  const again = await shop.admin('POST', '/v1/admin/cluster/drain/a', { key });
+  assert.equal(again.headers['idempotency-replayed'], 'true');
+  assert.deepEqual(shop.audit.at(-1)?.operation, 'adminDrainNode');
+  shop.cluster = before;
 });
 
 test('every route is in the OpenAPI document once, under a name of its own, and takes closed bodies only', () => {
