@@ -7,13 +7,18 @@
 import { connect, type Socket } from 'node:net';
 import { createHistogram, performance } from 'node:perf_hooks';
 
-export interface GeneratorJob {
+/** A server, and what is asked of it: whole HTTP/1.1 requests, which each connection takes in an order of its own. */
+export interface Door {
   readonly port: number;
+  readonly requests: readonly string[];
+}
+
+export interface GeneratorJob {
+  /** Connections are dealt out over them in turn. */
+  readonly doors: readonly Door[];
   readonly connections: number;
   readonly warmUpMs: number;
   readonly durationMs: number;
-  /** Whole HTTP/1.1 requests; each connection takes them in an order of its own. */
-  readonly requests: readonly string[];
 }
 
 export interface GeneratorResult {
@@ -27,16 +32,19 @@ export interface GeneratorResult {
   /** In the measured time, and from the process's start to the last answer. */
   readonly generatorCpuMs: number;
   readonly wholeCpuMs: number;
-  /** 2xx answers for each request in the order of `requests`, the warm-up's too. */
-  readonly acknowledged: readonly number[];
+  /** 2xx answers for each door's requests in their order, the warm-up's too. */
+  readonly acknowledged: readonly (readonly number[])[];
 }
 
 const READ_BYTES = 16 * 1024;
 
 /** Runs a job in this process. */
 export async function generate(job: GeneratorJob): Promise<GeneratorResult> {
-  const requests = job.requests.map((text) => Buffer.from(text));
-  const acknowledged = new Array<number>(requests.length).fill(0);
+  const doors = job.doors.map(({ port, requests }) => ({
+    port,
+    requests: requests.map((text) => Buffer.from(text)),
+    acknowledged: new Array<number>(requests.length).fill(0),
+  }));
   const failures: Record<string, number> = {};
   const histogram = createHistogram();
   let measuring = false;
@@ -48,6 +56,9 @@ export async function generate(job: GeneratorJob): Promise<GeneratorResult> {
 
   const drive = (index: number): Promise<void> =>
     new Promise((resolve) => {
+      const door = doors[index % doors.length];
+      if (door === undefined) throw new Error('a job names no door');
+      const { port, requests, acknowledged } = door;
       // Connections start far apart and walk in step, so that no two ask for the same thing at one time.
       let at = Math.floor((index * requests.length) / job.connections);
       let sentAt = 0;
@@ -73,7 +84,7 @@ export async function generate(job: GeneratorJob): Promise<GeneratorResult> {
       const readInto = Buffer.allocUnsafe(READ_BYTES);
       const socket: Socket = connect({
         host: '127.0.0.1',
-        port: job.port,
+        port,
         noDelay: true,
         // One buffer for each connection: a new one for each answer took a quarter of the generator's time.
         onread: {
@@ -122,7 +133,7 @@ export async function generate(job: GeneratorJob): Promise<GeneratorResult> {
     },
     generatorCpuMs: (cpu.user + cpu.system) / 1000,
     wholeCpuMs: (whole.user + whole.system) / 1000,
-    acknowledged,
+    acknowledged: doors.map((door) => door.acknowledged),
   };
 }
 

@@ -12,16 +12,15 @@
  */
 import { type ChildProcess, fork } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
-import { availableParallelism } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import pg from 'pg';
-import type { GeneratorJob, GeneratorResult } from './generator.ts';
-import { cpuSince, cpuTable, machine, machineBusyMs, median, residentBytes } from './machine.ts';
+import { drive, GENERATOR_LIMITED, get, post, type Run, ratio, type Target } from './drive.ts';
+import { machine, median, residentBytes } from './machine.ts';
 import { DEFAULT_SERVER, scratchDatabase } from './scratch-database.ts';
 import { ShopProcess } from './shop-process.ts';
-import { addLine, type CartHandle, inParallel, newCart, setAvailable } from './shopper.ts';
+import { addLine, inParallel, newCart, setAvailable } from './shopper.ts';
 
 export interface LoadOptions {
   readonly connections: readonly number[];
@@ -30,24 +29,6 @@ export interface LoadOptions {
   readonly rounds: number;
   readonly server: string;
   readonly tell: (line: string) => void;
-}
-
-interface Run extends GeneratorResult {
-  readonly serverCpuUsPerRequest: number;
-  readonly generatorCpuUsPerRequest: number;
-  /** Of one core, 0 to 1. */
-  readonly generatorShare: number;
-  /** Of all cores, 0 to 1: what neither generator nor servers used. */
-  readonly othersShare: number;
-}
-
-interface Target {
-  readonly name: string;
-  readonly port: number;
-  readonly requests: readonly string[];
-  readonly pids: () => readonly number[];
-  /** Told of each run's acknowledged answers per request. */
-  readonly onAcknowledged?: (acknowledged: readonly number[]) => void;
 }
 
 export interface LoadRow {
@@ -105,35 +86,40 @@ export async function benchLoad(options: LoadOptions): Promise<LoadReport> {
     const targets: Record<'echo' | 'add' | 'row' | 'hold' | 'read', Target> = {
       echo: {
         name: 'bare uWebSockets.js echo',
-        port: echo.port,
-        requests: [post('/echo', { sku, quantity: 1 })],
+        doors: [{ port: echo.port, requests: [post('/echo', { sku, quantity: 1 })] }],
         pids: () => [echo.pid],
       },
       add: {
         name: 'durable, priced add-to-cart',
-        port: shop.port,
-        requests: carts.map((cart) => post(`/v1/carts/${cart.id}/lines`, { sku, quantity: 1 }, cart)),
+        doors: [
+          {
+            port: shop.port,
+            requests: carts.map((cart) => post(`/v1/carts/${cart.id}/lines`, { sku, quantity: 1 }, cart)),
+          },
+        ],
         pids: () => shop.family(),
-        onAcknowledged: (acknowledged) => {
+        onAcknowledged: ([acknowledged = []]) => {
           for (const [index, count] of acknowledged.entries()) adds[index] = (adds[index] ?? 0) + count;
         },
       },
       row: {
         name: 'fastify + pg row update',
-        port: row.port,
-        requests: [post('/hold', { sku: 'hot', quantity: 1 })],
+        doors: [{ port: row.port, requests: [post('/hold', { sku: 'hot', quantity: 1 })] }],
         pids: () => [row.pid, ...database.backends()],
       },
       hold: {
         name: 'holds on one hot sku',
-        port: shop.port,
-        requests: hotCarts.map((cart) => post(`/v1/carts/${cart.id}/lines`, { sku: hot, quantity: 1 }, cart)),
+        doors: [
+          {
+            port: shop.port,
+            requests: hotCarts.map((cart) => post(`/v1/carts/${cart.id}/lines`, { sku: hot, quantity: 1 }, cart)),
+          },
+        ],
         pids: () => shop.family(),
       },
       read: {
         name: 'product read',
-        port: shop.port,
-        requests: [get(`/v1/products/${sku}`)],
+        doors: [{ port: shop.port, requests: [get(`/v1/products/${sku}`)] }],
         pids: () => shop.family(),
       },
     };
@@ -237,39 +223,6 @@ async function alternate(
   return { rows, perRound };
 }
 
-/** Median over the rounds of one target's rate ÷ another's in the same round. */
-function ratio(perRound: readonly (readonly number[])[], over: number, under: number): number {
-  return median(perRound.map((rates) => (rates[over] ?? Number.NaN) / (rates[under] ?? Number.NaN)));
-}
-
-async function drive(target: Target, connections: number, durationMs: number): Promise<Run> {
-  const generator = fork(fileURLToPath(new URL('./generator.js', import.meta.url)), ['generate'], {
-    stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
-  });
-  const before = cpuTable(target.pids());
-  const busyBefore = machineBusyMs();
-  const started = performance.now();
-  const warmUpMs = Math.min(1000, durationMs / 4);
-  const job: GeneratorJob = { port: target.port, connections, warmUpMs, durationMs, requests: target.requests };
-  const result = await new Promise<GeneratorResult>((resolve, reject) => {
-    generator.once('message', (message) => resolve(message as GeneratorResult));
-    generator.once('exit', (code) => reject(new Error(`the generator ended with ${code}`)));
-    generator.send(job);
-  });
-  const serverMs = cpuSince(before, cpuTable(target.pids()));
-  const machineMs = (performance.now() - started) * availableParallelism();
-  const othersMs = machineBusyMs() - busyBefore - serverMs - result.wholeCpuMs;
-  target.onAcknowledged?.(result.acknowledged);
-  const served = result.acknowledged.reduce((sum, n) => sum + n, 0);
-  return {
-    ...result,
-    serverCpuUsPerRequest: (serverMs * 1000) / Math.max(1, served),
-    generatorCpuUsPerRequest: (result.generatorCpuMs * 1000) / Math.max(1, result.ok),
-    generatorShare: result.generatorCpuMs / result.elapsedMs,
-    othersShare: Math.max(0, othersMs / machineMs),
-  };
-}
-
 async function peer(
   file: string,
   args: readonly string[],
@@ -324,17 +277,6 @@ async function oneRowCommit(url: string): Promise<number> {
     await client.end();
   }
 }
-
-function post(path: string, body: object, cart?: CartHandle): string {
-  const data = JSON.stringify(body);
-  const authorization = cart === undefined ? '' : `Authorization: Bearer ${cart.token}\r\n`;
-  return `POST ${path} HTTP/1.1\r\nHost: bench\r\n${authorization}Content-Type: application/json\r\nContent-Length: ${Buffer.byteLength(data)}\r\n\r\n${data}`;
-}
-
-const get = (path: string) => `GET ${path} HTTP/1.1\r\nHost: bench\r\n\r\n`;
-
-/** From this share of a core on the generator is called the limit. */
-const GENERATOR_LIMITED = 0.9;
 
 function describe(report: LoadReport): string[] {
   const lines = [
