@@ -24,6 +24,8 @@ export interface LeaseOptions {
   readonly clock: LeaseClock;
   /** When the first renewal, which was acknowledged, was sent. */
   readonly renewedAt: number;
+  /** The thread's entry; a test puts a faulty one in its place. */
+  readonly threadUrl?: URL;
 }
 
 const BEATS_PER_LEASE = 10;
@@ -73,7 +75,7 @@ export class ThreadLease implements Lease {
   }
 
   #startThread(fenced: () => void): void {
-    const { database, incarnation, leaseMs } = this.#options;
+    const { database, incarnation, leaseMs, threadUrl } = this.#options;
     const work: LeaseWork = {
       shared: this.#shared.buffer as SharedArrayBuffer,
       connection: connectionOf(this.#options),
@@ -83,9 +85,7 @@ export class ThreadLease implements Lease {
       retryMs: leaseMs / RETRY_SHARE,
       pollMs: leaseMs / POLLS_PER_LEASE,
     };
-    const worker = new Worker(new URL('./lease-thread.js', import.meta.url), { workerData: work, name: 'lease' });
-    // A process that has nothing else to do may end.
-    worker.unref();
+    const worker = new Worker(threadUrl ?? new URL('./lease-thread.js', import.meta.url), { workerData: work });
     this.#worker = worker;
     worker.on('message', (message: LeaseMessage) => {
       if (message.kind === 'renewed') this.#renewed(message);
@@ -102,6 +102,8 @@ export class ThreadLease implements Lease {
         if (this.#state === 'running') this.#startThread(fenced);
       }, leaseMs / RENEW_SHARE);
     });
+    // A process that has nothing else to do may end. After the listeners: one for messages would hold it again.
+    worker.unref();
   }
 
   #renewed({ databaseMs, sentAt, answeredAt }: LeaseMessage & { kind: 'renewed' }): void {
