@@ -32,6 +32,7 @@ import { createBook } from '../workers/price-book.ts';
 import { price } from '../workers/pricing.ts';
 import type { PriceRequest } from '../workers/quote.ts';
 import { machine } from './machine.ts';
+import { peerParts } from './micro-peers.ts';
 import { NullJournal } from './null-journal.ts';
 
 export interface MicroOptions {
@@ -54,7 +55,7 @@ export interface MicroRow {
   readonly samples: number;
 }
 
-interface Part {
+export interface Part {
   readonly name: string;
   /** Items that one run works through. */
   readonly items: number;
@@ -76,6 +77,7 @@ export async function benchMicro(options: MicroOptions): Promise<MicroRow[]> {
       ...pricingParts(batch, closers),
       ...edgeParts(),
       ...cartParts(),
+      ...peerParts(closers),
     ].filter((part) => part.name.includes(only));
     tell(`${'part'.padEnd(52)} ${'ns/op'.padStart(10)} ${'op/s'.padStart(12)}  spread  samples`);
     for (const part of parts) {

@@ -10,23 +10,13 @@
  * ids at and above the floor are remembered there and lower ones are not listened to; `unknown` says nothing. A retry costs the peer no
  * second decision, so it may be early; the bytes are those of the first attempt.
  */
-import type { ActorRef, KeyRef } from './actor.ts';
+import type { ActorRef } from './actor.ts';
 import type { Clock } from './clock.ts';
 import { Fault } from './fault.ts';
 import { Fifo } from './fifo.ts';
 import type { ShardOwner } from './members.ts';
-import type { Outbox } from './peers-outbox.ts';
-import { encodeRequest, type PeerReply } from './peers-protocol.ts';
-
-export type AskBody =
-  | {
-      readonly kind: 'command';
-      readonly command: unknown;
-      readonly key: KeyRef | undefined;
-      readonly render: boolean;
-      readonly repeatable: boolean;
-    }
-  | { readonly kind: 'service'; readonly service: string; readonly input: unknown };
+import type { Outbox, Sendable } from './peers-outbox.ts';
+import { encodeRequest, type PeerReply, type RequestBody } from './peers-protocol.ts';
 
 export type AskEnd =
   | { readonly kind: 'value'; readonly value: unknown }
@@ -39,7 +29,7 @@ export type AskEnd =
 export interface Ask {
   readonly ref: ActorRef;
   readonly shard: number;
-  readonly body: AskBody;
+  readonly body: RequestBody;
   /** On the monotonic clock. */
   readonly deadline: number;
   /** Called once; must not throw. */
@@ -65,16 +55,28 @@ export interface CallLimits {
 /** `none`: nobody has heard any attempt. `maybe`: somebody may have. Never back. */
 type Reached = 'none' | 'maybe';
 
-interface PeerCall {
+class PeerCall implements Sendable {
   readonly id: number;
   readonly ask: Ask;
   readonly bytes: Uint8Array;
-  state: 'waiting' | 'under way' | 'ended';
-  reached: Reached;
+  state: 'waiting' | 'under way' | 'ended' = 'waiting';
+  reached: Reached = 'none';
   /** Attempts handed to the bus, of which it is not known yet who heard them. */
-  sending: number;
-  attempts: number;
-  againAt: number;
+  sending = 0;
+  attempts = 0;
+  againAt = 0;
+  readonly #calls: PeerCalls;
+
+  constructor(calls: PeerCalls, id: number, ask: Ask, bytes: Uint8Array) {
+    this.#calls = calls;
+    this.id = id;
+    this.ask = ask;
+    this.bytes = bytes;
+  }
+
+  sent(receivers: number | null): void {
+    this.#calls.sent(this, receivers);
+  }
 }
 
 export function createCallStats() {
@@ -126,13 +128,13 @@ export class PeerCalls {
     const { ref, body, deadline } = ask;
     const deadlineMs = this.#clock.now() + Math.ceil(deadline - this.#clock.monotonic());
     const id = ++this.#lastId;
-    const bytes = encodeRequest({ ...body, id, ref, deadlineMs });
+    const bytes = encodeRequest(id, ref, body, deadlineMs);
     if (!this.#outbox.fits(bytes.length)) {
       const fault = new Fault('rejected', 'the command is too large to be sent to the shard', { retryable: false });
       ask.done({ kind: 'refused', fault });
       return;
     }
-    const call: PeerCall = { id, ask, bytes, state: 'waiting', reached: 'none', sending: 0, attempts: 0, againAt: 0 };
+    const call = new PeerCall(this, id, ask, bytes);
     if (this.#waiting === 0 && this.#hasCredit(bytes.length)) {
       this.#calls.set(id, call);
       this.#start(call);
@@ -160,6 +162,16 @@ export class PeerCalls {
       return;
     }
     this.#end(call, endOf(reply));
+    this.#pump();
+  }
+
+  /** What became of an attempt; null: nobody knows. */
+  sent(call: PeerCall, receivers: number | null): void {
+    call.sending--;
+    if (receivers !== 0) call.reached = 'maybe';
+    if (call.reached !== 'none' || call.sending > 0 || call.state !== 'under way') return;
+    this.#stats.unreached++;
+    this.#end(call, { kind: 'unreached' });
     this.#pump();
   }
 
@@ -236,15 +248,7 @@ export class PeerCalls {
     if (call.attempts > 0) this.#stats.retries++;
     call.attempts++;
     call.sending++;
-    this.#outbox.push(call.bytes, (receivers) => {
-      call.sending--;
-      if (receivers !== 0) call.reached = 'maybe';
-      else if (call.reached === 'none' && call.sending === 0 && call.state === 'under way') {
-        this.#stats.unreached++;
-        this.#end(call, { kind: 'unreached' });
-        this.#pump();
-      }
-    });
+    this.#outbox.push(call.bytes, call);
   }
 
   #expire(call: PeerCall): void {

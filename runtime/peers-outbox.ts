@@ -1,13 +1,16 @@
 /**
  * What is said to one peer in one turn of the event loop, put into as few messages as the size cap allows. It promises that each item's
- * `sent` is called once with what became of its message, and that no more than `unsentBytes` wait for the bus: what is over is dropped
+ * sender is told once what became of its message, and that no more than `unsentBytes` wait for the bus: what is over is dropped
  * as if it were lost on the way, because whoever waits for it asks again.
  */
 import type { Bus } from './bus.ts';
 import { encodeMessage, messageOverhead } from './peers-protocol.ts';
 
-/** Receivers of the message; null: nobody knows whether it was sent. */
-export type Sent = (receivers: number | null) => void;
+/** Whoever wants to know what became of an item. */
+export interface Sendable {
+  /** Receivers of its message; null: nobody knows whether it was sent. */
+  sent(receivers: number | null): void;
+}
 
 export interface OutboxOptions {
   readonly bus: Bus;
@@ -29,7 +32,7 @@ export class Outbox {
   readonly #options: OutboxOptions;
   readonly #room: number;
   #queue: Uint8Array[] = [];
-  #heard: (Sent | null)[] = [];
+  #senders: (Sendable | null)[] = [];
   #unsent = 0;
 
   constructor(options: OutboxOptions) {
@@ -47,45 +50,45 @@ export class Outbox {
   }
 
   /** The item must fit. */
-  push(item: Uint8Array, sent: Sent | null): void {
+  push(item: Uint8Array, sender: Sendable | null): void {
     if (this.#unsent + item.length > this.#options.unsentBytes) {
       this.dropped++;
-      sent?.(0);
+      sender?.sent(0);
       return;
     }
     this.#unsent += item.length;
     if (this.#queue.length === 0) this.#options.wake();
     this.#queue.push(item);
-    this.#heard.push(sent);
+    this.#senders.push(sender);
   }
 
   flush(): void {
     const queue = this.#queue;
-    const heard = this.#heard;
+    const senders = this.#senders;
     this.#queue = [];
-    this.#heard = [];
+    this.#senders = [];
     let from = 0;
     let bytes = 0;
     for (let i = 0; i < queue.length; i++) {
       const { length } = queue[i] as Uint8Array;
       if (bytes + length > this.#room) {
-        this.#send(queue.slice(from, i), heard.slice(from, i), bytes);
+        this.#send(queue.slice(from, i), senders.slice(from, i), bytes);
         from = i;
         bytes = 0;
       }
       bytes += length;
     }
     if (from < queue.length)
-      this.#send(from === 0 ? queue : queue.slice(from), from === 0 ? heard : heard.slice(from), bytes);
+      this.#send(from === 0 ? queue : queue.slice(from), from === 0 ? senders : senders.slice(from), bytes);
   }
 
-  #send(items: readonly Uint8Array[], heard: readonly (Sent | null)[], bytes: number): void {
+  #send(items: readonly Uint8Array[], senders: readonly (Sendable | null)[], bytes: number): void {
     const { bus, from, to, floor } = this.#options;
     this.messages++;
     this.items += items.length;
     const done = (receivers: number | null): void => {
       this.#unsent -= bytes;
-      for (const sent of heard) sent?.(receivers);
+      for (const sender of senders) sender?.sent(receivers);
     };
     // Where the bus is known to be away nothing was sent for certain: to a caller that is as good as no receiver.
     if (!bus.connected) {

@@ -69,7 +69,9 @@ const anyItem: fc.Arbitrary<PeerItem> = fc.oneof(
 );
 
 const encode = (item: PeerItem): Uint8Array =>
-  item.kind === 'command' || item.kind === 'service' ? encodeRequest(item) : encodeReply(item);
+  item.kind === 'command' || item.kind === 'service'
+    ? encodeRequest(item.id, item.ref, item, item.deadlineMs)
+    : encodeReply(item);
 
 const known = (item: PeerItem): unknown =>
   item.kind === 'fault' ? { ...item, fault: { ...item.fault, message: item.fault.message } } : item;
@@ -113,16 +115,8 @@ test('a fault of a code that this version does not know says that nothing is kno
 });
 
 test('any bytes are a message, or none, and never a throw', () => {
-  const item = encodeRequest({
-    kind: 'command',
-    id: 1,
-    ref: { type: 'cart', id: 'c' },
-    command: { kind: 'add' },
-    key: undefined,
-    render: true,
-    repeatable: false,
-    deadlineMs: 1,
-  });
+  const body = { kind: 'command', command: { kind: 'add' }, key: undefined, render: true, repeatable: false } as const;
+  const item = encodeRequest(1, { type: 'cart', id: 'c' }, body, 1);
   const message = Buffer.from(encodeMessage('a.1', 1, [item, item]));
   fc.assert(fc.property(fc.uint8Array({ maxLength: 200 }), (bytes) => void decodeMessage(bytes)));
   // A good head, and anything behind it.

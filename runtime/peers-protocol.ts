@@ -27,25 +27,26 @@ import { FAULT_CODES } from './metrics.ts';
 
 export const PEERS_VERSION = 1;
 
-export interface CommandRequest {
+/** A command for an actor. */
+export interface CommandBody {
   readonly kind: 'command';
-  readonly id: number;
-  readonly ref: ActorRef;
   readonly command: unknown;
   readonly key: KeyRef | undefined;
   readonly render: boolean;
   readonly repeatable: boolean;
-  readonly deadlineMs: number;
 }
-export interface ServiceRequest {
+/** A named service at the owner of an actor's shard. */
+export interface ServiceBody {
   readonly kind: 'service';
-  readonly id: number;
-  readonly ref: ActorRef;
   readonly service: string;
   readonly input: unknown;
-  readonly deadlineMs: number;
 }
-export type PeerRequest = CommandRequest | ServiceRequest;
+export type RequestBody = CommandBody | ServiceBody;
+export type PeerRequest = RequestBody & {
+  readonly id: number;
+  readonly ref: ActorRef;
+  readonly deadlineMs: number;
+};
 export type PeerReply =
   | { readonly kind: 'value'; readonly id: number; readonly value: unknown }
   | { readonly kind: 'fault'; readonly id: number; readonly fault: Fault }
@@ -68,15 +69,14 @@ const ARRAY_32 = 0xdd;
 const NAME_LIMIT = 256;
 const RENDER = 1;
 const REPEATABLE = 2;
+const NO_KEY = [null, null] as const;
 
-export function encodeRequest(request: PeerRequest): Uint8Array {
-  const { id, ref, deadlineMs } = request;
-  if (request.kind === 'service') {
-    return packr.pack([1, id, ref.type, ref.id, request.service, request.input, deadlineMs]);
-  }
-  const { command, key, render, repeatable } = request;
+export function encodeRequest(id: number, ref: ActorRef, body: RequestBody, deadlineMs: number): Uint8Array {
+  if (body.kind === 'service') return packr.pack([1, id, ref.type, ref.id, body.service, body.input, deadlineMs]);
+  const { command, key, render, repeatable } = body;
   const flags = (render ? RENDER : 0) | (repeatable ? REPEATABLE : 0);
-  return packr.pack([0, id, ref.type, ref.id, command, key?.hash ?? null, key?.fingerprint ?? null, flags, deadlineMs]);
+  const [hash, fingerprint] = key === undefined ? NO_KEY : [key.hash, key.fingerprint];
+  return packr.pack([0, id, ref.type, ref.id, command, hash, fingerprint, flags, deadlineMs]);
 }
 
 export function encodeReply(reply: PeerReply): Uint8Array {
@@ -157,7 +157,7 @@ function readItem(raw: readonly unknown[]): PeerItem | null {
   }
 }
 
-function readCommand(id: number, raw: readonly unknown[]): CommandRequest | null {
+function readCommand(id: number, raw: readonly unknown[]): PeerRequest | null {
   const [, , type, actorId, command, hash, fingerprint, flags, deadlineMs] = raw;
   if (raw.length !== 9 || typeof type !== 'string' || typeof actorId !== 'string') return null;
   if (typeof deadlineMs !== 'number' || typeof flags !== 'number') return null;
@@ -170,7 +170,7 @@ function readCommand(id: number, raw: readonly unknown[]): CommandRequest | null
   return { kind: 'command', id, ref: { type, id: actorId }, command, key, render, repeatable, deadlineMs };
 }
 
-function readService(id: number, raw: readonly unknown[]): ServiceRequest | null {
+function readService(id: number, raw: readonly unknown[]): PeerRequest | null {
   const [, , type, actorId, service, input, deadlineMs] = raw;
   if (raw.length !== 7 || typeof type !== 'string' || typeof actorId !== 'string') return null;
   if (!isName(service) || typeof deadlineMs !== 'number') return null;

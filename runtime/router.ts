@@ -20,7 +20,8 @@ import type { Clock } from './clock.ts';
 import { Fault } from './fault.ts';
 import type { Membership, ShardMap, ShardOwner } from './members.ts';
 import { type PeerLimits, Peers } from './peers.ts';
-import type { AskBody, AskEnd } from './peers-calls.ts';
+import type { Ask, AskEnd } from './peers-calls.ts';
+import type { RequestBody } from './peers-protocol.ts';
 import type { ForwardedCall, Remote, Serve, Service } from './remote.ts';
 import { shardOf } from './shard.ts';
 
@@ -61,29 +62,60 @@ export interface RouterOptions {
   readonly peerLimits?: Partial<PeerLimits>;
 }
 
-/** A call on its way. */
-interface Errand {
-  readonly ref: ActorRef;
-  readonly shard: number;
-  readonly body: AskBody;
-  readonly deadline: number;
-  readonly repeatable: boolean;
-  readonly startedAt: number;
+/** How a call ends. */
+interface Ends {
   resolve(value: unknown): void;
   reject(fault: Fault): void;
   home(begun: boolean): void;
+}
+
+/** A call on its way. */
+class Errand implements Ask {
+  readonly ref: ActorRef;
+  readonly shard: number;
+  readonly body: RequestBody;
+  readonly deadline: number;
+  readonly repeatable: boolean;
+  readonly startedAt: number;
+  readonly ends: Ends;
   /** Who was asked last. */
-  asked: ShardOwner | null;
-  hops: number;
-  pauses: number;
+  asked: ShardOwner | null = null;
+  hops = 0;
+  pauses = 0;
   /** An earlier attempt may have been decided. */
-  doubtful: boolean;
+  doubtful = false;
   /** That the owner asked has lost the shard was seen at an attempt's end: the next one is the last. */
-  lastAttempt: boolean;
-  /** Monotonic; set at the first wait. */
-  waitUntil: number;
+  lastAttempt = false;
+  /** Monotonic; null before the first wait. */
+  waitUntil: number | null = null;
   /** While waiting: when to ask again without any news. */
-  againAt: number;
+  againAt = 0;
+  readonly #router: Router;
+
+  constructor(
+    router: Router,
+    ref: ActorRef,
+    body: RequestBody,
+    times: { startedAt: number; deadline: number },
+    ends: Ends,
+  ) {
+    this.#router = router;
+    this.ref = ref;
+    this.shard = shardOf(ref.type, ref.id);
+    this.body = body;
+    this.deadline = times.deadline;
+    this.startedAt = times.startedAt;
+    this.repeatable = body.kind === 'service' || body.repeatable;
+    this.ends = ends;
+  }
+
+  done(end: AskEnd): void {
+    this.#router.ended(this, end);
+  }
+
+  again(): boolean {
+    return this.#router.again(this);
+  }
 }
 
 export class Router implements Remote {
@@ -143,9 +175,8 @@ export class Router implements Remote {
   }
 
   forward(call: ForwardedCall): void {
-    const { ref, shard, command, key, render, repeatable, deadline } = call;
-    const body: AskBody = { kind: 'command', command, key, render, repeatable };
-    this.#begin({ ref, shard, body, repeatable, deadline }, call);
+    const { ref, command, key, render, repeatable, deadline } = call;
+    this.#begin(ref, { kind: 'command', command, key, render, repeatable }, deadline, call);
   }
 
   /**
@@ -153,15 +184,13 @@ export class Router implements Remote {
    */
   perform(ref: ActorRef, service: string, input: unknown, timeoutMs = 10_000): Promise<unknown> {
     return new Promise((resolve, reject) => {
-      const shard = shardOf(ref.type, ref.id);
-      const deadline = this.#clock.monotonic() + timeoutMs;
       const home = (): void => {
         const run = this.#services[service];
         if (run === undefined) reject(new Fault('internal', `no service is named ${service}`, { retryable: false }));
         else run(ref, input).then(resolve, reject);
       };
-      const body: AskBody = { kind: 'service', service, input };
-      this.#begin({ ref, shard, body, repeatable: true, deadline }, { resolve, reject, home });
+      const deadline = this.#clock.monotonic() + timeoutMs;
+      this.#begin(ref, { kind: 'service', service, input }, deadline, { resolve, reject, home });
     });
   }
 
@@ -178,73 +207,13 @@ export class Router implements Remote {
     return { ...this.#counts, waiting: this.#waitingCount, ...this.peers.stats };
   }
 
-  #begin(
-    of: Pick<Errand, 'ref' | 'shard' | 'body' | 'repeatable' | 'deadline'>,
-    ends: Pick<Errand, 'resolve' | 'reject' | 'home'>,
-  ): void {
-    this.#counts.forwarded++;
-    const now = this.#clock.monotonic();
-    this.#go({
-      ...of,
-      deadline: Math.min(of.deadline, now + this.#limits.deadlineMaxMs),
-      startedAt: now,
-      resolve: (value) => ends.resolve(value),
-      reject: (fault) => ends.reject(fault),
-      home: (begun) => ends.home(begun),
-      asked: null,
-      hops: 0,
-      pauses: 0,
-      doubtful: false,
-      lastAttempt: false,
-      waitUntil: Number.POSITIVE_INFINITY,
-      againAt: Number.POSITIVE_INFINITY,
-    });
-  }
-
-  /** Asks the owner, or waits for one. */
-  #go(errand: Errand): void {
-    const { shard, deadline, ref, body } = errand;
-    if (this.#clock.monotonic() >= deadline) {
-      this.#fail(errand, new Fault('deadline_exceeded', 'the shard had no owner before the deadline'));
-      return;
-    }
-    if (this.#membership.owns(shard)) {
-      this.#counts.home++;
-      errand.home(errand.doubtful);
-      return;
-    }
-    if (this.#closed || !this.#bus.connected) {
-      this.#fail(errand, unavailable('the other members cannot be reached'));
-      return;
-    }
-    const owner = this.#shards.ownerOf(shard);
-    if (owner === null || owner.incarnation === this.#membership.incarnation) {
-      this.#wait(errand);
-      return;
-    }
-    if (errand.hops >= this.#limits.hops) {
-      this.#fail(errand, unavailable('the shard was not found'));
-      return;
-    }
-    if (errand.hops++ > 0) this.#counts.rerouted++;
-    errand.asked = owner;
-    errand.lastAttempt = false;
-    this.peers.ask(owner.incarnation, {
-      ref,
-      shard,
-      body,
-      deadline,
-      done: (end) => this.#ended(errand, end),
-      again: () => this.#again(errand),
-    });
-  }
-
-  #ended(errand: Errand, end: AskEnd): void {
+  /** For an errand: how asking its owner ended. */
+  ended(errand: Errand, end: AskEnd): void {
     switch (end.kind) {
       case 'value':
         this.#counts.answered++;
         this.#counts.answeredUs += Math.round((this.#clock.monotonic() - errand.startedAt) * 1000);
-        errand.resolve(end.value);
+        errand.ends.resolve(end.value);
         return;
       case 'refused':
         this.#fail(errand, end.fault);
@@ -268,6 +237,55 @@ export class Router implements Remote {
         else this.#fail(errand, new Fault('outcome_unknown', 'the member that owns the shard gave no answer'));
         return;
     }
+  }
+
+  /**
+   * For an errand: an attempt had no answer. An owner that has lost the shard meanwhile may still be at the answer of what it had
+   * decided: once more.
+   */
+  again(errand: Errand): boolean {
+    if (!this.#changed(errand)) return true;
+    if (errand.lastAttempt) return false;
+    errand.lastAttempt = true;
+    return true;
+  }
+
+  #begin(ref: ActorRef, body: RequestBody, until: number, ends: Ends): void {
+    this.#counts.forwarded++;
+    const startedAt = this.#clock.monotonic();
+    const deadline = Math.min(until, startedAt + this.#limits.deadlineMaxMs);
+    this.#go(new Errand(this, ref, body, { startedAt, deadline }, ends));
+  }
+
+  /** Asks the owner, or waits for one. */
+  #go(errand: Errand): void {
+    const { shard, deadline } = errand;
+    if (this.#clock.monotonic() >= deadline) {
+      this.#fail(errand, new Fault('deadline_exceeded', 'the shard had no owner before the deadline'));
+      return;
+    }
+    if (this.#membership.owns(shard)) {
+      this.#counts.home++;
+      errand.ends.home(errand.doubtful);
+      return;
+    }
+    if (this.#closed || !this.#bus.connected) {
+      this.#fail(errand, unavailable('the other members cannot be reached'));
+      return;
+    }
+    const owner = this.#shards.ownerOf(shard);
+    if (owner === null || owner.incarnation === this.#membership.incarnation) {
+      this.#wait(errand);
+      return;
+    }
+    if (errand.hops >= this.#limits.hops) {
+      this.#fail(errand, unavailable('the shard was not found'));
+      return;
+    }
+    if (errand.hops++ > 0) this.#counts.rerouted++;
+    errand.asked = owner;
+    errand.lastAttempt = false;
+    this.peers.ask(owner.incarnation, errand);
   }
 
   #faulted(errand: Errand, fault: Fault): void {
@@ -296,19 +314,11 @@ export class Router implements Remote {
     return owner !== null && owner.incarnation !== errand.asked?.incarnation;
   }
 
-  /** An attempt had no answer. An owner that has lost the shard meanwhile may still be at the answer of what it had decided: once more. */
-  #again(errand: Errand): boolean {
-    if (!this.#changed(errand)) return true;
-    if (errand.lastAttempt) return false;
-    errand.lastAttempt = true;
-    return true;
-  }
-
   #wait(errand: Errand): void {
     const { shard, deadline } = errand;
     const { ownerWaitMs, waiting, pauseMs, pauseMaxMs } = this.#limits;
     const now = this.#clock.monotonic();
-    if (errand.waitUntil === Number.POSITIVE_INFINITY) {
+    if (errand.waitUntil === null) {
       errand.waitUntil = Math.min(deadline, now + ownerWaitMs);
       this.#counts.waited++;
     }
@@ -359,7 +369,7 @@ export class Router implements Remote {
     const due: Errand[] = [];
     for (const [shard, ofShard] of this.#waiting) {
       for (const errand of ofShard) {
-        if (now < errand.againAt && now < errand.waitUntil) continue;
+        if (now < errand.againAt && now < (errand.waitUntil ?? 0)) continue;
         ofShard.delete(errand);
         this.#waitingCount--;
         due.push(errand);
@@ -367,7 +377,7 @@ export class Router implements Remote {
       if (ofShard.size === 0) this.#waiting.delete(shard);
     }
     for (const errand of due) {
-      if (now >= errand.waitUntil) this.#fail(errand, unavailable('the shard has no owner that answers now'));
+      if (now >= (errand.waitUntil ?? 0)) this.#fail(errand, unavailable('the shard has no owner that answers now'));
       else this.#go(errand);
     }
   }
@@ -377,7 +387,7 @@ export class Router implements Remote {
     this.#counts.failed++;
     if (told.code === 'outcome_unknown') this.#counts.unknown++;
     if (told.code === 'shard_unavailable') this.#counts.unavailable++;
-    errand.reject(told);
+    errand.ends.reject(told);
   }
 }
 
