@@ -47,6 +47,11 @@ export class Answering {
     }
   }
 
+  /** Nothing that this decision answers is recorded, so that its answer may be made when its entry is on the lane already. */
+  isPlain({ call, decision }: Draft): boolean {
+    return decision.reply !== undefined && call.key === undefined && (decision.settle ?? NONE).length === 0;
+  }
+
   /**
    * Renders what this decision answers.
    * @returns false where the draft must wait: `ready` or `failed` is told of it later.
@@ -54,7 +59,7 @@ export class Answering {
   answer(draft: Draft): boolean {
     const { cell, call, decision } = draft;
     const settlements = decision.settle ?? NONE;
-    if (decision.reply !== undefined && call.key === undefined && settlements.length === 0) {
+    if (this.isPlain(draft)) {
       this.#renderBeside(draft, call, decision.reply, cell.seq);
       return true;
     }

@@ -158,16 +158,16 @@ it('a long queue of messages that are answered at once is worked off without gro
     // Each receiver knows its message already, and answers without writing.
     await Promise.all(numbers.map((i) => world.ask(`to${i}`, { kind: 'once', op: `m${i}` }, { fresh: true })));
     const load = world.journal.load.bind(world.journal);
-    let go: () => void = () => {};
+    let go: (() => void) | null = null;
     world.journal.load = async (refs) => {
       await new Promise<void>((resolve) => (go = resolve));
       return load(refs);
     };
     await world.ask('first', { kind: 'begin', effect: sendEffect('m', 'slow') }, { fresh: true });
-    await until(() => world.system.stats.effectsOpen === 1);
+    await until(() => go !== null, 'the first message waits for its receiver');
     const begin = (i: number) => ({ kind: 'begin', effect: sendEffect(`m${i}`, `to${i}`) }) as const;
     await Promise.all(numbers.map((i) => world.ask(`from${i}`, begin(i), { fresh: true })));
-    go();
+    (go as (() => void) | null)?.();
     await until(() => numbers.every((i) => world.stored(`from${i}`).seqs.length === 2), 'all outcomes');
     assert.deepEqual(
       world.reports.map(({ event }) => event),

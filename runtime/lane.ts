@@ -113,6 +113,11 @@ export class Lane {
     if (this.state === 'idle') this.#gather();
   }
 
+  /** Writes what is queued now, where the lane is free, instead of in the next turn of the event loop. */
+  flush(): void {
+    if (this.state === 'gathering') void this.#run();
+  }
+
   /** Gives shards away in their turn. No entry of theirs may be queued any more, nor come before the outcome. */
   give(journal: GivingJournal, gift: Gift, deadline: number): Promise<GiftOutcome> {
     return new Promise((ended) => {

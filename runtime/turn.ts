@@ -152,7 +152,8 @@ export class Turns {
       cell.now = now;
       draft = this.#apply(cell, call, decision, events, now);
       stats.encodeUs += (clock.monotonic() - decided) * 1000;
-      if (this.#answering.answer(draft)) this.#seal(draft);
+      const plain = this.#answering.isPlain(draft);
+      if (plain || this.#answering.answer(draft)) this.#seal(draft, plain);
       else cell.status = 'rendering';
     } catch (error) {
       this.#broken(cell, call, draft, error);
@@ -244,7 +245,7 @@ export class Turns {
     }
     cell.status = 'deciding';
     try {
-      this.#seal(draft);
+      this.#seal(draft, false);
     } catch (error) {
       this.#broken(cell, call, draft, error);
     } finally {
@@ -296,14 +297,19 @@ export class Turns {
   }
 
   /** Makes the entry, enqueues it, and puts everybody who waits for it behind it. */
-  #seal(draft: Draft): void {
+  #seal(draft: Draft, plain: boolean): void {
     const { cell, call, events } = draft;
     const { entry, effects } = this.#entries.seal(draft, this.#options.clock.monotonic());
     if (call.origin === 'wake') call.value = effects;
     if (entry !== null) {
       cell.entry = entry;
-      this.#options.lane(cell.shard).enqueue(entry);
+      const lane = this.#options.lane(cell.shard);
+      lane.enqueue(entry);
+      // Nobody else is there to share a batch with: it is on its way while the answer is made.
+      const alone = call.origin === 'caller' && this.#options.gate.calls.callers === 1;
+      if (alone && plain && effects.length === 0) lane.flush();
     }
+    if (plain) this.#answering.answer(draft);
     this.#gateAll(draft, entry !== null);
     if (events.length > 0) cell.decideAgain();
   }

@@ -21,6 +21,19 @@ const actorOf = (row: ActorRef): string => `${row.type}\u0000${row.id}`;
 
 const nulls = (count: number): null[] => new Array<null>(count).fill(null);
 
+/** Nothing but events is in the batch: `append_events` takes it. */
+export function isOnlyEvents(batch: Batch): boolean {
+  const { events, snapshots, timers, outboxAdd, outboxClose, answers, projections } = batch;
+  const others = snapshots.length + timers.length + outboxAdd.length + outboxClose.length + answers.length;
+  return events.length > 0 && others + projections.length === 0;
+}
+
+/** The parameters of `append_events`; as `encodeAppend` otherwise. */
+export function encodeOnlyEvents(arrays: BinaryArrayWriter, writer: Writer, batch: Batch): unknown[] {
+  arrays.reset();
+  return [writer.incarnation, writer.lane, writer.gen, ...encodeEvents(arrays, batch.events)];
+}
+
 /** Throws a `RangeError` on what no column can hold. The parameters are valid until `arrays` is reset. */
 export function encodeAppend(arrays: BinaryArrayWriter, writer: Writer, batch: Batch): unknown[] {
   arrays.reset();

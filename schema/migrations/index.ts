@@ -7,10 +7,12 @@ import * as journal from './0001-journal.ts';
 import * as catalogue from './0002-catalogue.ts';
 import * as cluster from './0003-cluster.ts';
 import * as give from './0004-give.ts';
+import * as appendEvents from './0005-append-events.ts';
 
 export const migrations: Readonly<Record<string, Migration>> = {
   '0001-journal': journal,
   '0002-catalogue': catalogue,
   '0003-cluster': cluster,
   '0004-give': give,
+  '0005-append-events': appendEvents,
 };
