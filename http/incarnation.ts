@@ -28,8 +28,8 @@ export interface IncarnationOptions extends Pick<ActorSystemOptions, 'clock' | '
   readonly join: () => Promise<ClusterMembership>;
   /** Rows of the read side, right after their commit here. */
   readonly onProjection: (row: ProjectionRow) => void;
-  /** Shards came, went, or changed hands between others. */
-  readonly onMoved: () => void;
+  /** It has become a member: for who wants to hear what it learns of shards. */
+  readonly onJoined: (membership: ClusterMembership) => void;
   readonly report: (event: string, detail: Readonly<Record<string, unknown>>) => void;
 }
 
@@ -101,17 +101,11 @@ class Serving implements Incarnation {
 
   async begin(leaving: boolean): Promise<void> {
     const { membership, system, router } = this;
-    const { onMoved, onProjection, bus } = this.#options;
+    const { onJoined, onProjection, bus } = this.#options;
     system.onProjection(onProjection);
-    membership.onMoved((shards) => {
-      system.moved(shards);
-      onMoved();
-    });
+    membership.onMoved((shards) => system.moved(shards));
     membership.onFenced(() => this.#fenced());
-    if (bus !== null) {
-      const self = new TextEncoder().encode(membership.incarnation);
-      membership.onChange(() => bus.publish('shards', self));
-    }
+    onJoined(membership);
     await router?.listen((call) => system.serve(call));
     await system.start();
     if (leaving) await this.giveAll(0);

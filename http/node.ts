@@ -10,6 +10,7 @@ import { paymentHandlers } from '../payments/effects.ts';
 import { sandboxProvider } from '../payments/sandbox-client.ts';
 import type { EffectHandler } from '../runtime/actor.ts';
 import { SystemClock } from '../runtime/clock.ts';
+import { ShardNews } from '../runtime/shard-news.ts';
 import { Catalogue } from '../schema/catalogue.ts';
 import { isCatalogueEmpty, seedCatalogue } from '../schema/demo.ts';
 import { join as joinCluster } from '../schema/members.ts';
@@ -40,6 +41,7 @@ import { startSandboxProcess } from './sandbox-process.ts';
 import { seedDemo } from './seed.ts';
 import { skuResponder } from './sku-view.ts';
 import { StockCache } from './stock-cache.ts';
+import { StockNews } from './stock-news.ts';
 import { LANES, type Storage } from './storage.ts';
 import { Succession } from './succession.ts';
 import { AdminKeys, CartTokens } from './tokens.ts';
@@ -127,6 +129,12 @@ async function wire(
   });
   stock.start();
   closers.push(() => stock.close());
+  const stockNews =
+    bus === null
+      ? null
+      : new StockNews({ bus, stock, clock, onError: warn('the stock could not be compared after a change') });
+  if (stockNews !== null) closers.push(() => stockNews.close());
+  const shardNews = bus === null ? null : new ShardNews({ bus, clock });
 
   // Payments.
   const sandbox = await ownProvider;
@@ -160,8 +168,14 @@ async function wire(
             ...(paymentHandlers(provider) as unknown as Record<string, EffectHandler>),
             'order.price': async (input) => pricing.price(input as PriceRequest, { final: true }),
           },
-          onProjection: (row) => stock.apply(row),
-          onMoved: () => void stock.refresh().catch(warn('the stock could not be compared')),
+          onProjection: (row) => {
+            stock.apply(row);
+            stockNews?.tell(row);
+          },
+          onJoined: (membership) => {
+            shardNews?.attach(membership);
+            stockNews?.watch(membership);
+          },
           report: (event, detail) => log.warn(detail, event),
         },
         leaving,
@@ -174,12 +188,6 @@ async function wire(
   await actors.start();
   closers.push(() => actors.end(DRAIN_MS));
   closers.push(publishStatus(bus, actors));
-  // Others' news only: what this member has changed it knows.
-  bus?.subscribe('shards', (news) => {
-    const membership = actors.current?.membership;
-    if (membership === undefined || new TextDecoder().decode(news) === membership.incarnation) return;
-    membership.look().catch(warn('the members could not be looked at'));
-  });
   if (storage.embedded !== null && (await isCatalogueEmpty(db))) {
     await seedDemo(actors, (data) => seedCatalogue(db, data));
     await catalogue.refresh();
@@ -220,6 +228,8 @@ async function wire(
   const metrics = new Metrics();
   metrics.registerStats('actors', () => actors.stats);
   registerClusterMetrics(metrics, bus, actors);
+  if (stockNews !== null) metrics.registerStats('stock_news', () => ({ ...stockNews.stats }));
+  if (bus !== null) metrics.registerStats('bus', () => ({ ...bus.stats }));
   metrics.registerStats('pricing', () => ({ ...pricing.stats }));
   const feedRule = config.rateLimits === 'off' ? undefined : config.rateLimits.feed;
   const feedLimiter = feedRule === undefined ? null : new RateLimiter('feed', feedRule);

@@ -76,8 +76,13 @@ export class RedisLink {
     this.#beatLater();
   }
 
-  /** Rejects where it is not known whether Redis got it. */
+  /** Rejects where it is not known whether Redis got it. What is said in one turn goes out in one write. */
   publish(channel: string, message: Uint8Array): Promise<number> {
+    const { stream } = this.#publisher;
+    if (stream.writableCorked === 0) {
+      stream.cork();
+      process.nextTick(() => stream.uncork());
+    }
     return this.#publisher.publish(channel, message as Buffer);
   }
 
