@@ -64,6 +64,8 @@ export interface RunningNode {
 const CHECKOUT_WAIT_MS = 5_000;
 const DRAIN_MS = 10_000;
 const GIVE_ALL_MS = 15_000;
+/** What the actors report that is as it should be. */
+const ORDINARY = new Set(['shards_given']);
 
 /** Rejects with one line where something that the node rests on is missing; what was started is stopped again, the storage too. */
 export async function startNode(config: Config, storage: Storage, options: NodeOptions): Promise<RunningNode> {
@@ -176,7 +178,7 @@ async function wire(
             shardNews?.attach(membership);
             stockNews?.watch(membership);
           },
-          report: (event, detail) => log.warn(detail, event),
+          report: (event, detail) => (ORDINARY.has(event) ? log.info(detail, event) : log.warn(detail, event)),
         },
         leaving,
       ),
@@ -280,7 +282,9 @@ async function wire(
 
 /** Rejects with one line where Redis cannot be used, or the cluster's id is another database's there. */
 async function openBus(config: Config, storage: Storage, clock: SystemClock, log: Logger): Promise<RedisBus> {
-  const report = (event: string, detail: object) => log.warn(detail, event);
+  // With a reason it was lost; the rest is as it should be.
+  const report = (event: string, detail: object) =>
+    'reason' in detail ? log.warn(detail, event) : log.info(detail, event);
   const bus = await openRedisBus({ url: config.redisUrl ?? '', clusterId: config.clusterId, clock, report });
   try {
     await bus.claimClusterId(storage.databaseId);
