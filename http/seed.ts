@@ -34,9 +34,16 @@ export async function seedDatabase(
     await migrate(database);
     if (!(await isCatalogueEmpty(database.db))) throw new Error('the catalogue is not empty: nothing was changed');
     const clock = new SystemClock();
-    const membership = await joinAlone({ database, nodeId: `${config.nodeId}-seed`.slice(-40), lanes: LANES, clock });
+    const types = actorTypes();
+    const membership = await joinAlone({
+      database,
+      nodeId: `${config.nodeId}-seed`.slice(-40),
+      lanes: LANES,
+      clock,
+      eventVersions: Object.fromEntries(types.map((type) => [type.type, type.eventVersion])),
+    });
     const journal = new PgJournal({ database, incarnation: membership.incarnation, lanes: LANES });
-    const system = createActorSystem({ types: actorTypes(), journal, clock, membership });
+    const system = createActorSystem({ types, journal, clock, membership });
     try {
       await system.start();
       const data = products === null ? demoData() : generatedData(products);

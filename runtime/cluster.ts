@@ -65,6 +65,8 @@ export class ClusterMember implements ClusterMembership {
   #published = { text: '', at: Number.NEGATIVE_INFINITY };
   #looking: Promise<void> | null = null;
   #lookingNext: Promise<void> | null = null;
+  /** The last look by itself failed. */
+  #blind = false;
   #timer: { cancel(): void } | null = null;
   #left: Promise<void> | null = null;
 
@@ -264,7 +266,16 @@ export class ClusterMember implements ClusterMembership {
   }
 
   #lookSoon(): void {
-    this.look().catch((error: unknown) => this.#failed('look_failed', error));
+    this.look().then(
+      () => {
+        this.#blind = false;
+      },
+      (error: unknown) => {
+        // Once for each time that it sees nothing, not several times a second.
+        if (!this.#blind) this.#failed('look_failed', error);
+        this.#blind = true;
+      },
+    );
   }
 
   #begin(): Promise<void> {

@@ -12,7 +12,7 @@ export interface Membership {
   epoch(shard: number): number;
   /** False once the lease's deadline has passed or the member is fenced: nothing may be answered then. */
   mayAnswer(): boolean;
-  /** The version in which events of the type are to be written: the newest that every live member reads, and at most `newest`. */
+  /** The version in which events of the type are to be written: the newest that every live member reads, and at most `newest`; 0: one does not know the type. */
   writes(type: string, newest: number): number;
 }
 
@@ -28,7 +28,7 @@ export interface ShardOwner {
  */
 export interface ShardMap {
   ownerOf(shard: number): ShardOwner | null;
-  /** Word from a peer that the shard is elsewhere. Believed where its epoch is higher; where it names this member, the rows are read. */
+  /** Word from a peer that the shard is elsewhere: where its epoch is higher it is believed of others' shards, until the rows are read, which it causes. */
   hint(shard: number, owner: ShardOwner): void;
   /** Called after shards came, went, or changed hands between others. */
   onMoved(listener: (shards: readonly number[]) => void): void;
@@ -86,7 +86,7 @@ export interface ClusterMembership extends GivingMembership, ShardMap {
   surplus(limit: number): readonly Surplus[];
   /** Reads the rows, with a reading that begins after the call. For news, *moved* answers and tests; it reads by itself every 250 ms. */
   look(): Promise<void>;
-  /** After this member has changed rows that others should look at (joined, took over, claimed, gave, is leaving): tell them. */
+  /** After this member has changed rows that others should look at (took over, claimed, gave, serves, is leaving, has left): tell them. */
   onChange(listener: () => void): void;
   /** For a member that joined with `ready: false`, when its actors can be asked: `joining` → `alive`. Claims and is given shards from now on. */
   beginServing(): Promise<void>;

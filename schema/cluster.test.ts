@@ -215,6 +215,21 @@ describe('members among several', () => {
   });
 });
 
+describe('rows of members that ended', () => {
+  it('stay a week, and then go with the next join, whatever shards they have', async () => {
+    const [a, b] = [await member('a'), await member('b')];
+    await a.leave();
+    await b.leave();
+    await database.query(`UPDATE member SET renewed_at = now() - interval '8 days' WHERE incarnation = $1`, [
+      a.incarnation,
+    ]);
+    const c = await member('c');
+    assert.equal(await stateOf(a), undefined);
+    assert.equal(await stateOf(b), 'left');
+    await assertEachShardOnce([c]);
+  });
+});
+
 describe('a start is refused with one line', () => {
   const identity: MemberIdentity = { dataKey: 'd', signing: 'new', verifying: ['new', 'old'] };
 

@@ -40,6 +40,7 @@ export class ThreadLease implements Lease {
   /** Of the member's clock over `process.hrtime`, in milliseconds. */
   readonly #offsetMs: number;
   #state: 'running' | 'fenced' | 'stopped' = 'running';
+  #failing = false;
   #worker: Worker | null = null;
   #timer: { cancel(): void } | null = null;
 
@@ -89,7 +90,7 @@ export class ThreadLease implements Lease {
     this.#worker = worker;
     worker.on('message', (message: LeaseMessage) => {
       if (message.kind === 'renewed') this.#renewed(message);
-      else if (message.kind === 'failed') database.options.log('renewal_failed', { error: message.error });
+      else if (message.kind === 'failed') this.#failed(message.error);
       else if (this.#state === 'running') {
         this.#state = 'fenced';
         fenced();
@@ -109,9 +110,16 @@ export class ThreadLease implements Lease {
   #renewed({ databaseMs, sentAt, answeredAt }: LeaseMessage & { kind: 'renewed' }): void {
     if (this.#state !== 'running') return;
     this.renewals += 1;
+    this.#failing = false;
     const [sent, answered] = [this.#ours(sentAt), this.#ours(answeredAt)];
     this.renewedAt = Math.max(this.renewedAt, sent);
     this.#options.clock.sync?.(databaseMs, (sent + answered) / 2);
+  }
+
+  /** Told once until a renewal succeeds again. */
+  #failed(error: string): void {
+    if (!this.#failing) this.#options.database.options.log('renewal_failed', { error });
+    this.#failing = true;
   }
 
   /** Rounded down: a deadline is never later than it should be. */

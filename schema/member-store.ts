@@ -63,6 +63,7 @@ export class PgMemberStore implements MemberStore {
       // What was taken over is rolled back with the rest; the next try takes it again.
       if (conflicts.length > 0) throw new Refused({ ok: false, conflicts });
       const { incarnation } = candidate;
+      await forgetOld(trx);
       await trx
         .insertInto('member')
         .values({
@@ -169,6 +170,12 @@ class Refused extends Error {
 async function livingMembers(trx: Transaction<Tables>): Promise<MemberRow[]> {
   const { rows } = await sql<LookRow>`${sql.raw(LOOK.text)}`.execute(trx);
   return rows;
+}
+
+/** Rows of members that ended long ago; who is not there lives as little as who is dead. Kept until then for operators. */
+async function forgetOld(trx: Transaction<Tables>): Promise<void> {
+  await sql`DELETE FROM member AS m WHERE state IN ('left', 'dead') AND renewed_at < now() - interval '7 days'
+    AND NOT EXISTS (SELECT FROM fence AS f WHERE f.incarnation = m.incarnation)`.execute(trx);
 }
 
 async function writtenVersions(trx: Transaction<Tables>): Promise<Versions> {
