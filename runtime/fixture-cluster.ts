@@ -4,11 +4,11 @@
  * add (leases, loss, delay) is left to tests beside those; what the actor systems must do about it can be set here.
  */
 
-import type { EffectHandler } from './actor.ts';
+import type { EffectHandler, Responder } from './actor.ts';
 import type { Clock } from './clock.ts';
 import { SystemClock } from './clock.ts';
 import { Fault } from './fault.ts';
-import { type ProbeCommand, type ProbeReply, probe } from './fixture.ts';
+import { type ProbeCommand, type ProbeReply, type ProbeState, probe } from './fixture.ts';
 import type { Limits } from './limits.ts';
 import type { GivingMembership } from './members.ts';
 import { MemoryJournal, MemoryStore } from './memory.ts';
@@ -47,6 +47,9 @@ export class ToyMembership implements GivingMembership {
   epoch(shard: number): number {
     return this.#known[shard]?.epoch ?? 0;
   }
+  ownerOf(shard: number): string {
+    return this.#known[shard]?.owner ?? '';
+  }
   mayAnswer(): boolean {
     return this.answers;
   }
@@ -63,6 +66,7 @@ export interface ClusterOptions {
   readonly limits?: Partial<Limits>;
   readonly clock?: Clock;
   readonly handlers?: Readonly<Record<string, EffectHandler>>;
+  readonly responder?: Responder<ProbeState, ProbeReply>;
   /** False: calls for another's shard are refused. Default true. */
   readonly connected?: boolean;
 }
@@ -97,7 +101,7 @@ export class Cluster {
   }
 
   join(name: string): ClusterNode {
-    const { lanes = 2, limits = {}, handlers = {}, connected = true } = this.#options;
+    const { lanes = 2, limits = {}, handlers = {}, responder, connected = true } = this.#options;
     this.store.members.add(name);
     const membership = new ToyMembership(this.store, name);
     membership.read();
@@ -117,6 +121,7 @@ export class Cluster {
       handlers,
       limits,
       ...(connected ? { remote } : {}),
+      responders: responder === undefined ? {} : { probe: responder },
       report: (event, detail) => this.reports.push({ node: name, event, detail }),
     });
     const node = { membership, journal, system, sent };
@@ -136,10 +141,7 @@ export class Cluster {
 
   /** All members read the rows, as they do at news and at each look. */
   look(): void {
-    for (const { membership, system } of this.nodes) {
-      const moved = membership.read();
-      if (moved.length > 0) system.moved(moved);
-    }
+    for (const node of this.nodes) read(node);
   }
 
   ask(name: string, id: string, command: ProbeCommand, options: AskOptions = {}): Promise<ProbeReply> {
@@ -161,30 +163,39 @@ export class Cluster {
     }
   }
 
-  /** To the owner by the rows; told that it has moved, by the rows again, until the deadline. */
+  /** To the owner as the sender knows it; where it is elsewhere, both read the rows, and so on until the deadline. */
   #carry(from: string, call: ForwardedCall): void {
     if (this.clock.monotonic() >= call.deadline) {
       call.reject(new Fault('shard_unavailable', 'nobody took it'));
       return;
     }
-    this.look();
-    const owner = this.store.shards.get(call.shard)?.owner ?? '';
+    const sender = this.node(from);
+    const owner = sender.membership.ownerOf(call.shard);
     if (owner === from) {
       call.home();
       return;
     }
     const { ref, command, key, render, deadline, repeatable } = call;
-    this.node(owner)
-      .system.serve({ ref, command, key, render, deadline, repeatable })
-      .then(
-        (value) => call.resolve(value),
-        (error: unknown) => {
-          const fault = error instanceof Fault ? error : new Fault('internal', String(error));
-          if (fault.code === 'moved') setTimeout(() => this.#carry(from, call), 1);
-          else call.reject(fault);
-        },
-      );
+    const receiver = this.node(owner);
+    receiver.system.serve({ ref, command, key, render, deadline, repeatable }).then(
+      (value) => call.resolve(value),
+      (error: unknown) => {
+        const fault = error instanceof Fault ? error : new Fault('internal', String(error));
+        if (fault.code === 'moved') {
+          read(sender);
+          read(receiver);
+          setTimeout(() => this.#carry(from, call), 1);
+        } else {
+          call.reject(fault);
+        }
+      },
+    );
   }
+}
+
+function read({ membership, system }: ClusterNode): void {
+  const moved = membership.read();
+  if (moved.length > 0) system.moved(moved);
 }
 
 export async function inCluster(

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { callEffect, faultOf, keyOf, sendEffect, settle, until } from './fixture.ts';
+import type { Responder } from './actor.ts';
+import { callEffect, faultOf, keyOf, type ProbeReply, type ProbeState, sendEffect, settle, until } from './fixture.ts';
 import { type Cluster, type ClusterNode, idIn, inCluster } from './fixture-cluster.ts';
 import { AppendError } from './journal.ts';
 import type { InterceptGift } from './memory.ts';
@@ -379,6 +380,7 @@ describe('actors in the middle of something', () => {
       const give = cluster.give('A', [8], 'B');
       assert.equal(await faultOf(parked), 'outcome_unknown');
       assert.deepEqual(await give, [8]);
+      assert.equal(a.sent.length, 0, 'it was not asked there a second time');
     });
   });
 
@@ -415,15 +417,41 @@ describe('actors in the middle of something', () => {
     });
   });
 
-  it('whose turn is being rendered finish it first', async () => {
-    // No responder in this world: a keyed write is recorded with its bare reply, in the same append.
-    await inCluster(pair, {}, async (cluster) => {
-      const write = cluster.ask('A', id, { kind: 'add', op: '1' }, { key: keyOf('k') });
+  it('whose keyed answer is being rendered finish that turn first; those whose answer is rendered beside leave with it', async () => {
+    const rendered: (() => void)[] = [];
+    const responder: Responder<ProbeState, ProbeReply> = {
+      async render(_ref, state, _reply, { keyed }) {
+        const value = { ops: [...state.ops] };
+        await new Promise<void>((resolve) => rendered.push(resolve));
+        return keyed ? { value, recorded: Buffer.from(JSON.stringify(value)) } : { value };
+      },
+      replay: (_ref, recorded) => JSON.parse(Buffer.from(recorded).toString()),
+    };
+    await inCluster(pair, { responder }, async (cluster) => {
+      const gift = holdGift(cluster.node('A'));
+      const other = idIn(8, 1);
+      const keyed = cluster.ask('A', id, { kind: 'add', op: '1' }, { key: keyOf('k'), render: true });
+      const beside = cluster.ask('A', other, { kind: 'add', op: '2' }, { render: true });
+      await until(() => rendered.length === 2);
+      await until(() => cluster.store.actors.has(`probe\u0000${other}`));
       const give = cluster.give('A', [8], 'B');
-      assert.deepEqual((await write).ops, ['1']);
-      await give;
-      assert.deepEqual((await cluster.ask('A', id, { kind: 'add', op: 'other' }, { key: keyOf('k') })).ops, ['1']);
-      assert.deepEqual((await cluster.ask('B', id, { kind: 'get' })).ops, ['1']);
+      await settle(10);
+      assert.equal(gift.come, false, 'an entry is still to come');
+      rendered[0]?.();
+      assert.deepEqual((await keyed).ops, ['1']);
+      await settle(10);
+      assert.equal(gift.come, false, 'an answer is still to leave');
+      rendered[1]?.();
+      assert.deepEqual((await beside).ops, ['2']);
+      await until(() => gift.come);
+      gift.release();
+      assert.deepEqual(await give, [8]);
+      const again = { key: keyOf('k'), render: true };
+      assert.deepEqual(
+        (await cluster.ask('A', id, { kind: 'add', op: 'other' }, again)).ops,
+        ['1'],
+        'the recorded answer',
+      );
     });
   });
 });
@@ -505,6 +533,18 @@ describe('a call for a shard of another member', () => {
         await faultOf(a.system.serve({ ...call, deadline: cluster.clock.monotonic() + 1000 })),
         'shard_unavailable',
       );
+    });
+  });
+
+  it('of a peer that was decided before the lease ended is not answered after it', async () => {
+    await inCluster(pair, {}, async (cluster) => {
+      const a = cluster.node('A');
+      const held = hold(a);
+      const served = faultOf(cluster.ask('B', id, { kind: 'add', op: '1' }));
+      await until(() => held.waiting > 0);
+      a.membership.answers = false;
+      held.release();
+      assert.equal(await served, 'shard_unavailable');
     });
   });
 
