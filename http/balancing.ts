@@ -20,7 +20,7 @@ export interface BalancingOptions {
 
 const ROUND_MS = 100;
 /** Shards of one round: a newcomer beside two members has its third of them after about a second. */
-const SHARDS_AT_ONCE = 4;
+const SHARDS_AT_ONCE = 8;
 /** A hand-off that has not settled within this is given up, and tried again later. */
 const GIVE_TIMEOUT_MS = 1_000;
 const LEAVING_ROUND_MS = 20;
