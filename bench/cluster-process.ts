@@ -37,6 +37,7 @@ export interface ClusterOptions {
 
 interface ClusterDatabase {
   readonly url: string;
+  readonly backends: () => number[];
   readonly embedded: Embedded | null;
   close(): Promise<void>;
 }
@@ -126,6 +127,11 @@ export class Cluster implements Storefront {
     return this.node(Math.floor(Math.random() * this.nodes.length));
   }
 
+  /** Process ids of PostgreSQL's backends for this cluster, where it is a server that was running before. */
+  backends(): number[] {
+    return this.#database.backends();
+  }
+
   /** Crashes the cluster's own PostgreSQL as `pg_ctl -m immediate` does: no checkpoint, every connection cut. It is started again at once. */
   crashPostgres(): void {
     const pid = this.#database.embedded?.pid;
@@ -184,13 +190,14 @@ export class Cluster implements Storefront {
 async function openDatabase({ server, ownPostgres }: ClusterOptions): Promise<ClusterDatabase> {
   if (ownPostgres !== true) {
     const scratch = await scratchDatabase(server ?? DEFAULT_SERVER, 'stampede_cluster');
-    return { url: scratch.url, embedded: null, close: scratch.drop };
+    return { url: scratch.url, backends: scratch.backends, embedded: null, close: scratch.drop };
   }
   const dataDir = mkdtempSync(join(tmpdir(), 'stampede-cluster-pg-'));
   const log = { info() {}, warn() {}, error() {} };
   const embedded = await startEmbedded({ dataDir, log, settings: { max_connections: '150' } });
   return {
     url: embedded.url,
+    backends: () => [],
     embedded,
     async close() {
       await embedded.stop();

@@ -11,6 +11,9 @@ import type { CartHandle } from './shopper.ts';
 
 export interface Run extends GeneratorResult {
   readonly serverCpuUsPerRequest: number;
+  /** From before the generator started until it had ended, and what was answered 2xx in it: CPU per request is over both. */
+  readonly wallMs: number;
+  readonly served: number;
   /** The same of each of the target's groups. */
   readonly groupCpuUsPerRequest: Readonly<Record<string, number>>;
   readonly generatorCpuUsPerRequest: number;
@@ -54,7 +57,8 @@ export async function drive(target: Target, connections: number, durationMs: num
   });
   const serverMs = cpuSince(before, cpuTable(target.pids()));
   const groupsMs = groups.map(([, pids], index) => cpuSince(groupsBefore[index] ?? new Map(), cpuTable(pids())));
-  const machineMs = (performance.now() - started) * availableParallelism();
+  const wallMs = performance.now() - started;
+  const machineMs = wallMs * availableParallelism();
   const othersMs = machineBusyMs() - busyBefore - serverMs - result.wholeCpuMs;
   target.onAcknowledged?.(result.acknowledged);
   const served = Math.max(
@@ -63,6 +67,8 @@ export async function drive(target: Target, connections: number, durationMs: num
   );
   return {
     ...result,
+    wallMs,
+    served,
     serverCpuUsPerRequest: (serverMs * 1000) / served,
     groupCpuUsPerRequest: Object.fromEntries(
       groups.map(([name], index) => [name, ((groupsMs[index] ?? 0) * 1000) / served]),

@@ -29,6 +29,11 @@ export class RedisProcess {
     return redis;
   }
 
+  /** 0 while it is not running. */
+  get pid(): number {
+    return this.#child?.pid ?? 0;
+  }
+
   get url(): string {
     return `redis://127.0.0.1:${this.port}`;
   }
