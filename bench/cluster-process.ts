@@ -97,8 +97,7 @@ export class Cluster implements Storefront {
     }
     const cluster = new Cluster(nodes, database, redis, provider);
     try {
-      // The first makes what the others find; they could all come at once, and a test of its own lets them.
-      for (const [index, node] of nodes.entries()) await node.start(options.startOf?.(index));
+      await Promise.all(nodes.map((node, index) => node.start(options.startOf?.(index))));
       await cluster.settled();
       return cluster;
     } catch (error) {
