@@ -20,7 +20,10 @@ export interface Bus {
   /** Messages to `incarnation` from now on come to the listener. Returns what ends that. One member has one incarnation at a time. */
   receive(incarnation: string, listener: (message: Uint8Array) => void): Promise<() => void>;
   subscribe(topic: Topic, listener: (message: Uint8Array) => void): void;
-  /** Called at each loss and each return of the connection: after a return, whatever was published meanwhile was missed. */
-  onConnection(listener: (connected: boolean) => void): void;
+  /**
+   * Called at each loss and each return of the connection: after a return, whatever was published meanwhile was missed. Returns what
+   * ends that.
+   */
+  onConnection(listener: (connected: boolean) => void): () => void;
   close(): Promise<void>;
 }

@@ -110,7 +110,7 @@ export class MemoryBus implements Bus {
   readonly #network: MemoryNetwork;
   readonly #gone: () => void;
   readonly #listeners = new Map<string, Set<Listener>>();
-  readonly #watchers: ((connected: boolean) => void)[] = [];
+  readonly #watchers = new Set<(connected: boolean) => void>();
   #state: 'connected' | 'away' | 'closed';
 
   constructor(name: string, network: MemoryNetwork, gone: () => void) {
@@ -142,8 +142,9 @@ export class MemoryBus implements Bus {
     this.#listen(topic, listener);
   }
 
-  onConnection(listener: (connected: boolean) => void): void {
-    this.#watchers.push(listener);
+  onConnection(listener: (connected: boolean) => void): () => void {
+    this.#watchers.add(listener);
+    return () => this.#watchers.delete(listener);
   }
 
   async close(): Promise<void> {
@@ -168,7 +169,7 @@ export class MemoryBus implements Bus {
   connection(connected: boolean): void {
     if (this.#state === 'closed' || connected === this.connected) return;
     this.#state = connected ? 'connected' : 'away';
-    for (const watcher of this.#watchers) watcher(connected);
+    for (const watcher of [...this.#watchers]) watcher(connected);
   }
 
   /** For the network: whether the broker counts it among the channel's receivers. */

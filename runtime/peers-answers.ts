@@ -17,7 +17,7 @@ import { Fault } from './fault.ts';
 import { Fifo } from './fifo.ts';
 import type { ShardOwner } from './members.ts';
 import type { Outbox } from './peers-outbox.ts';
-import { encodeReply, type PeerReply, type PeerRequest } from './peers-protocol.ts';
+import { encodeReply, encodeSign, type PeerReply, type PeerRequest } from './peers-protocol.ts';
 
 export interface AnswerLimits {
   /** Requests of one peer at work here at once; beyond, `overloaded`. */
@@ -190,7 +190,10 @@ export class PeerAnswers {
 
   #repeat(id: number, known: Known): void {
     this.#stats.repeated++;
-    if (known.state === 'running') return;
+    if (known.state === 'running') {
+      this.#say(encodeSign({ kind: 'working', id }));
+      return;
+    }
     if (known.bytes !== null) {
       this.#say(known.bytes);
       return;

@@ -6,6 +6,10 @@
  *        │                            │  └──no answer in time──▶ sent again under the same id (the peer remembers ids)
  *        └──deadline: refused         └──nobody heard any of it: unreached; deadline and margin, or given up: unknown──▶ ended
  *
+ * A peer of which nothing at all is heard for `silentMs` while it is asked (stopped, or cut off in a way that neither side's bus has
+ * noticed) is silent: what is under way ends as unknown, what comes is refused at once, and a `ping` now and then finds out when it is
+ * back. One that is only slow is not silent: it says that it is at work when it is asked again.
+ *
  * Each ask ends exactly once. `unreached`, `moved` and `refused` say for certain that the peer has not decided it and never will, because
  * ids at and above the floor are remembered there and lower ones are not listened to; `unknown` says nothing. A retry costs the peer no
  * second decision, so it may be early; the bytes are those of the first attempt.
@@ -16,7 +20,7 @@ import { Fault } from './fault.ts';
 import { Fifo } from './fifo.ts';
 import type { ShardOwner } from './members.ts';
 import type { Outbox, Sendable } from './peers-outbox.ts';
-import { encodeRequest, type PeerReply, type RequestBody } from './peers-protocol.ts';
+import { encodeRequest, encodeSign, type PeerReply, type RequestBody } from './peers-protocol.ts';
 
 export type AskEnd =
   | { readonly kind: 'value'; readonly value: unknown }
@@ -50,6 +54,9 @@ export interface CallLimits {
   readonly attemptMaxMs: number;
   /** An ask without an answer ends this long after its deadline: the peer's own margin and the way back. */
   readonly marginMs: number;
+  /** Longer than a takeover takes, so that what can go to the next owner does. */
+  readonly silentMs: number;
+  readonly pingMs: number;
 }
 
 /** `none`: nobody has heard any attempt. `maybe`: somebody may have. Never back. */
@@ -87,6 +94,8 @@ export function createCallStats() {
     unknown: 0,
     overloaded: 0,
     expired: 0,
+    /** Refused because the peer was silent. */
+    silent: 0,
     /** Answers to what no longer waits. */
     stray: 0,
   };
@@ -106,6 +115,10 @@ export class PeerCalls {
   #bytesUnderWay = 0;
   #waiting = 0;
   #bytesWaiting = 0;
+  /** Monotonic: when the first attempt was made after which nothing was heard; null: there was none. */
+  #unheardSince: number | null = null;
+  #attemptedAt = 0;
+  #pingedAt = Number.NEGATIVE_INFINITY;
 
   constructor(clock: Clock, limits: CallLimits, outbox: Outbox, stats: CallStats) {
     this.#clock = clock;
@@ -124,8 +137,19 @@ export class PeerCalls {
     return this.#lastId + 1;
   }
 
+  /** Something came from the peer, or may be waiting to be read: this process stood still. */
+  heard(): void {
+    this.#unheardSince = null;
+  }
+
   ask(ask: Ask): void {
     const { ref, body, deadline } = ask;
+    if (this.#isSilent()) {
+      this.#stats.silent++;
+      this.#ping();
+      ask.done({ kind: 'refused', fault: silent() });
+      return;
+    }
     const deadlineMs = this.#clock.now() + Math.ceil(deadline - this.#clock.monotonic());
     const id = ++this.#lastId;
     const bytes = encodeRequest(id, ref, body, deadlineMs);
@@ -169,6 +193,8 @@ export class PeerCalls {
   sent(call: PeerCall, receivers: number | null): void {
     call.sending--;
     if (receivers !== 0) call.reached = 'maybe';
+    // Where nobody listens, silence says nothing.
+    else this.#unheardSince = null;
     if (call.reached !== 'none' || call.sending > 0 || call.state !== 'under way') return;
     this.#stats.unreached++;
     this.#end(call, { kind: 'unreached' });
@@ -177,6 +203,7 @@ export class PeerCalls {
 
   /** Sends again what is due, and ends what is over. */
   sweep(): void {
+    if (this.#calls.size > 0 && this.#isSilent()) this.endAll(silent());
     const now = this.#clock.monotonic();
     for (const call of this.#calls.values()) {
       if (call.state === 'waiting') {
@@ -215,6 +242,23 @@ export class PeerCalls {
     }
   }
 
+  #isSilent(): boolean {
+    const { silentMs } = this.#limits;
+    const now = this.#clock.monotonic();
+    if (this.#unheardSince === null || now - this.#unheardSince < silentMs) return false;
+    // Whoever was not asked for long may have come back.
+    if (now - Math.max(this.#attemptedAt, this.#pingedAt) < 2 * silentMs) return true;
+    this.#unheardSince = null;
+    return false;
+  }
+
+  #ping(): void {
+    const now = this.#clock.monotonic();
+    if (now - this.#pingedAt < this.#limits.pingMs) return;
+    this.#pingedAt = now;
+    this.#outbox.push(encodeSign({ kind: 'ping', id: 0 }), null);
+  }
+
   #hasCredit(bytes: number): boolean {
     if (this.#underWay === 0) return true;
     const { requestsUnderWay, bytesUnderWay } = this.#limits;
@@ -245,6 +289,8 @@ export class PeerCalls {
   #attempt(call: PeerCall, now: number): void {
     const { attemptMs, attemptMaxMs } = this.#limits;
     call.againAt = now + Math.min(attemptMaxMs, attemptMs * 2 ** Math.min(call.attempts, 10));
+    this.#unheardSince ??= now;
+    this.#attemptedAt = now;
     if (call.attempts > 0) this.#stats.retries++;
     call.attempts++;
     call.sending++;
@@ -281,6 +327,10 @@ export class PeerCalls {
     const line = this.#line.drain();
     for (const call of line) if (call.state === 'waiting') this.#line.push(call);
   }
+}
+
+function silent(): Fault {
+  return new Fault('shard_unavailable', 'nothing is heard of the member that owns the shard', { retryAfterMs: 1000 });
 }
 
 function endOf(reply: PeerReply): AskEnd {

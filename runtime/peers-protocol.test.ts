@@ -10,6 +10,7 @@ import {
   encodeMessage,
   encodeReply,
   encodeRequest,
+  encodeSign,
   messageOverhead,
   type PeerItem,
 } from './peers-protocol.ts';
@@ -61,6 +62,7 @@ const anyItem: fc.Arbitrary<PeerItem> = fc.oneof(
         return new Fault(code, message, { retryable, ...(retryAfterMs === undefined ? {} : { retryAfterMs }) });
       }),
   }),
+  record({ kind: fc.constantFrom('working' as const, 'ping' as const), id }),
   record({
     kind: fc.constant('moved' as const),
     id,
@@ -68,10 +70,18 @@ const anyItem: fc.Arbitrary<PeerItem> = fc.oneof(
   }),
 );
 
-const encode = (item: PeerItem): Uint8Array =>
-  item.kind === 'command' || item.kind === 'service'
-    ? encodeRequest(item.id, item.ref, item, item.deadlineMs)
-    : encodeReply(item);
+function encode(item: PeerItem): Uint8Array {
+  switch (item.kind) {
+    case 'command':
+    case 'service':
+      return encodeRequest(item.id, item.ref, item, item.deadlineMs);
+    case 'working':
+    case 'ping':
+      return encodeSign(item);
+    default:
+      return encodeReply(item);
+  }
+}
 
 const known = (item: PeerItem): unknown =>
   item.kind === 'fault' ? { ...item, fault: { ...item.fault, message: item.fault.message } } : item;

@@ -10,6 +10,8 @@
  *     [2, id, value]                                                                                   the answer
  *     [3, id, fault code, message, retryable, retry after in ms | null]                                the fault
  *     [4, id, owner's incarnation | null, epoch]                                                       not here: who has it
+ *     [5, id]                                                                                          still at it; id 0: I am here
+ *     [6, 0]                                                                                           are you there?
  *
  * Flags: 1, the answer is rendered; 2, deciding it twice does no harm. Deadlines are milliseconds of the database's clock, the only one that members share. Each item is encoded for itself, so that it can be
  * counted, sent again and put together with others without being encoded again.
@@ -51,7 +53,9 @@ export type PeerReply =
   | { readonly kind: 'value'; readonly id: number; readonly value: unknown }
   | { readonly kind: 'fault'; readonly id: number; readonly fault: Fault }
   | { readonly kind: 'moved'; readonly id: number; readonly owner: ShardOwner | null };
-export type PeerItem = PeerRequest | PeerReply;
+/** Signs of life: `working` answers a request that came again and is not decided yet, and with id 0 a `ping`. */
+export type PeerSign = { readonly kind: 'working' | 'ping'; readonly id: number };
+export type PeerItem = PeerRequest | PeerReply | PeerSign;
 
 export interface PeerMessage {
   readonly from: string;
@@ -90,6 +94,10 @@ export function encodeReply(reply: PeerReply): Uint8Array {
     case 'moved':
       return packr.pack([4, reply.id, reply.owner?.incarnation ?? null, reply.owner?.epoch ?? 0]);
   }
+}
+
+export function encodeSign({ kind, id }: PeerSign): Uint8Array {
+  return packr.pack([kind === 'working' ? 5 : 6, id]);
 }
 
 /** Bytes that a message adds to its items, at most. */
@@ -152,6 +160,10 @@ function readItem(raw: readonly unknown[]): PeerItem | null {
       if (incarnation === null) return { kind: 'moved', id, owner: null };
       return isName(incarnation) && isId(epoch) ? { kind: 'moved', id, owner: { incarnation, epoch } } : null;
     }
+    case 5:
+      return { kind: 'working', id };
+    case 6:
+      return { kind: 'ping', id };
     default:
       return null;
   }

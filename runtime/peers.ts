@@ -15,7 +15,7 @@ import type { ShardOwner } from './members.ts';
 import { type AnswerLimits, createAnswerStats, PeerAnswers } from './peers-answers.ts';
 import { type Ask, type CallLimits, createCallStats, PeerCalls } from './peers-calls.ts';
 import { Outbox } from './peers-outbox.ts';
-import { decodeMessage, type PeerItem, type PeerRequest } from './peers-protocol.ts';
+import { decodeMessage, encodeSign, type PeerItem, type PeerRequest } from './peers-protocol.ts';
 import type { Serve, Service } from './remote.ts';
 import { shardOf } from './shard.ts';
 
@@ -44,6 +44,8 @@ export const DEFAULT_PEER_LIMITS: PeerLimits = Object.freeze({
   attemptMs: 500,
   attemptMaxMs: 1_000,
   marginMs: 1_500,
+  silentMs: 4_000,
+  pingMs: 250,
 
   requestsServed: 8_192,
   idsKept: 65_536,
@@ -91,9 +93,11 @@ export class Peers {
   #flushing = false;
   #serve: Serve | null = null;
   #deaf: (() => void) | null = null;
+  readonly #unwatch: () => void;
   #tick: { cancel(): void } | null = null;
   /** Monotonic; null while the bus is there. */
   #awaySince: number | null;
+  #sweptAt = 0;
   #closed = false;
 
   constructor(options: PeersOptions) {
@@ -101,7 +105,7 @@ export class Peers {
     this.#clock = options.clock;
     this.limits = Object.freeze({ ...DEFAULT_PEER_LIMITS, ...options.limits });
     this.#awaySince = options.bus.connected ? null : this.#clock.monotonic();
-    options.bus.onConnection((connected) => this.#connection(connected));
+    this.#unwatch = options.bus.onConnection((connected) => this.#connection(connected));
   }
 
   /** Resolves when requests and answers are heard. */
@@ -144,6 +148,7 @@ export class Peers {
       return;
     }
     const peer = this.#peer(message.from);
+    peer.calls.heard();
     peer.answers.raiseFloor(message.floor);
     for (const item of message.items) this.#item(peer, item);
     this.#arm();
@@ -154,6 +159,7 @@ export class Peers {
     if (this.#closed) return;
     this.#closed = true;
     this.#deaf?.();
+    this.#unwatch();
     this.#tick?.cancel();
     const fault = new Fault('shard_unavailable', 'this member is going away', { retryAfterMs: 1000 });
     for (const peer of this.#peers.values()) peer.calls.endAll(fault);
@@ -226,6 +232,12 @@ export class Peers {
       case 'moved':
         peer.calls.answered(item);
         return;
+      case 'ping':
+        peer.outbox.push(encodeSign({ kind: 'working', id: 0 }), null);
+        return;
+      case 'working':
+        // That it was heard is all it says.
+        return;
     }
   }
 
@@ -273,6 +285,7 @@ export class Peers {
 
   #arm(): void {
     if (this.#tick !== null || this.#closed || this.#peers.size === 0) return;
+    this.#sweptAt = this.#clock.monotonic();
     this.#tick = this.#clock.setTimeout(() => {
       this.#tick = null;
       this.#sweep();
@@ -282,13 +295,16 @@ export class Peers {
 
   #sweep(): void {
     const now = this.#clock.monotonic();
-    const { awayMs, idleMs } = this.limits;
+    const { awayMs, idleMs, silentMs, tickMs } = this.limits;
+    const stoodStill = now - this.#sweptAt > tickMs + silentMs / 4;
+    this.#sweptAt = now;
     const away = this.#awaySince !== null && now - this.#awaySince >= awayMs;
     for (const [incarnation, peer] of this.#peers) {
       const { calls, answers, outbox } = peer;
       if (away && calls.size > 0) {
         calls.endAll(new Fault('shard_unavailable', 'the other members cannot be reached', { retryAfterMs: 1000 }));
       }
+      if (stoodStill) calls.heard();
       calls.sweep();
       answers.sweep();
       if (calls.size > 0 || !answers.idle || !outbox.idle) peer.busyAt = now;

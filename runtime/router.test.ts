@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Fault } from './fault.ts';
 import { type Asked, codeOf, PeersWorld, turns } from './peers-fixture.ts';
+import { encodeMessage, encodeReply } from './peers-protocol.ts';
 import { shardOf } from './shard.ts';
 
 const LATE_MS = 1_500 + 100;
@@ -114,11 +115,25 @@ test('a double that comes after everything is over is not decided', async () => 
 test('a request that comes after its deadline is refused before it is decided', async () => {
   const world = await new PeersWorld().start();
   const [a, b] = [world.node(0), world.node(1)];
+  let served = 0;
+  b.serve = async () => served++;
   world.network.fate = ({ to }) => (to === 'node-1' ? [300] : [0]);
   const asked = a.ask(world.refAt(b), 'one', { timeoutMs: 250 });
   await world.pass(400);
   assert.equal(codeOf(asked), 'deadline_exceeded');
-  assert.equal(world.decided.size, 0);
+  assert.equal(served, 0);
+});
+
+test('a double that comes when its sender was forgotten is still not decided', async () => {
+  const world = await new PeersWorld().start();
+  const [a, b] = [world.node(0), world.node(1)];
+  world.network.fate = ({ to }) => (to === 'node-1' ? [0, 50_000] : [0]);
+  a.ask(world.refAt(b), 'one', { timeoutMs: 59_000 });
+  await turns();
+  world.network.fate = () => [0];
+  a.ask(world.refAt(b), 'two', { timeoutMs: 100 });
+  await world.pass(55_000, 100);
+  assert.equal(world.decided.get('one')?.length, 1);
 });
 
 test('without any answer a call ends as unknown, after its deadline and the margin and not before', async () => {
@@ -170,6 +185,57 @@ test('two members that each believe the other has the shard pass a call to and f
   await world.pass(2_000);
   assert.equal(codeOf(asked), 'shard_unavailable');
   assert.ok((a.router.stats.moved ?? 0) <= 16);
+});
+
+test('a call is not passed on for ever between members that each know better', async () => {
+  const world = await new PeersWorld({ members: 3 }).start();
+  const [a, b, c] = [world.node(0), world.node(1), world.node(2)];
+  let epoch = 1;
+  let served = 0;
+  // Each time that anybody looks the other one has it.
+  a.ownerOf = () => ({ incarnation: ++epoch % 2 === 0 ? b.incarnation : c.incarnation, epoch });
+  for (const node of [b, c]) {
+    node.serve = async () => {
+      served++;
+      throw new Fault('moved', 'not here');
+    };
+  }
+  const asked = a.ask(world.refAt(b), 'one', { timeoutMs: 60_000 });
+  await turns(500);
+  assert.equal(codeOf(asked), 'shard_unavailable');
+  assert.equal(served, 16);
+});
+
+test('what an owner without a lease was asked goes on to the next where it may be repeated, and is refused otherwise', async () => {
+  const world = await new PeersWorld({ members: 3 }).start();
+  const [a, b, c] = [world.node(0), world.node(1), world.node(2)];
+  const ref = world.refAt(b);
+  b.serve = async () => {
+    throw new Fault('shard_unavailable', 'no lease');
+  };
+  const repeatable = a.ask(ref, 'one', { repeatable: true });
+  const single = a.ask(ref, 'two');
+  await world.pass(500);
+  assert.deepEqual(repeatable.ends, []);
+  assert.equal(codeOf(single), 'shard_unavailable');
+  world.own(shardOf(ref.type, ref.id), c);
+  await world.pass(200);
+  assert.deepEqual(repeatable.ends, [{ done: 'one' }]);
+  assert.equal(world.decided.has('two'), false);
+});
+
+test('what an owner that is going away has not decided is brought to the next', async () => {
+  const world = await new PeersWorld({ members: 3 }).start();
+  const [a, b, c] = [world.node(0), world.node(1), world.node(2)];
+  const ref = world.refAt(b);
+  b.serve = async () => {
+    throw new Fault('draining', 'going');
+  };
+  const asked = a.ask(ref, 'one');
+  await world.pass(300);
+  world.own(shardOf(ref.type, ref.id), c);
+  await world.pass(200);
+  assert.deepEqual(asked.ends, [{ done: 'one' }]);
 });
 
 test('a shard whose owner has died is waited for, and the call goes to the one who takes over', async () => {
@@ -230,6 +296,39 @@ test('after a doubtful attempt no fault says that nothing was done', async () =>
   assert.equal(codeOf(asked), 'outcome_unknown');
 });
 
+test('a peer of which nothing is heard ends what it was asked, refuses what comes at once, and is found again when it is back', async () => {
+  const world = await new PeersWorld({ decideMs: () => 1 }).start();
+  const [a, b] = [world.node(0), world.node(1)];
+  const ref = world.refAt(b);
+  // Cut off in a way that the broker has not noticed: it still counts as a receiver.
+  let silent = true;
+  world.network.fate = ({ from, to }) => (silent && (from === 'node-1' || to === 'node-1') ? [] : [0]);
+  const first = a.ask(ref, 'one', { timeoutMs: 30_000 });
+  const repeatable = a.ask(ref, 'two', { timeoutMs: 30_000, repeatable: true });
+  await world.pass(3_900);
+  assert.deepEqual([first.ends, repeatable.ends], [[], []]);
+  await world.pass(200);
+  assert.deepEqual([codeOf(first), codeOf(repeatable)], ['outcome_unknown', 'outcome_unknown']);
+  assert.equal(codeOf(a.ask(ref, 'three')), 'shard_unavailable');
+  await world.pass(1_000);
+  silent = false;
+  const knocking = a.ask(ref, 'four');
+  assert.equal(codeOf(knocking), 'shard_unavailable');
+  await world.pass(20);
+  const last = a.ask(ref, 'five');
+  await world.pass(20);
+  assert.deepEqual(last.ends, [{ done: 'five' }]);
+  assert.equal(world.decided.size, 1);
+});
+
+test('a peer that takes long is not silent', async () => {
+  const world = await new PeersWorld({ decideMs: () => 9_000 }).start();
+  const [a, b] = [world.node(0), world.node(1)];
+  const asked = a.ask(world.refAt(b), 'one', { timeoutMs: 20_000 });
+  await world.pass(9_100);
+  assert.deepEqual(asked.ends, [{ done: 'one' }]);
+});
+
 test('while the bus is away a call is refused at once, and calls on their way end in bounded time', async () => {
   const world = await new PeersWorld({ decideMs: () => 5_000 }).start();
   const [a, b] = [world.node(0), world.node(1)];
@@ -264,9 +363,19 @@ test('at the limit of what is under way calls wait in line, beyond that they hea
   const asked = Array.from({ length: 40 }, (_, i) => a.ask(ref, `c${i}`));
   const refused = asked.filter((one) => codeOf(one) === 'overloaded');
   assert.deepEqual(refused, asked.slice(30));
-  await turns();
-  assert.equal(b.router.stats.answers_served, 10);
+  let atOnce = 0;
+  let most = 0;
+  const { decide } = b;
+  b.serve = async (call) => {
+    most = Math.max(most, ++atOnce);
+    try {
+      return await decide.call(b, call);
+    } finally {
+      atOnce--;
+    }
+  };
   await world.pass(400);
+  assert.equal(most, 10);
   assert.ok(asked.slice(0, 30).every(({ ends }) => ends.length === 1 && !(ends[0] instanceof Fault)));
 });
 
@@ -331,7 +440,11 @@ test('bytes that are no message are counted and change nothing', async () => {
   for (const bytes of [[], [0x94], [0x94, 2, 0xa1, 97, 1, 0x90], [0x94, 1], [0xc1]]) {
     b.router.peers.receive(Uint8Array.from(bytes));
   }
-  assert.equal(b.router.stats.messages_unreadable, 5);
+  // Well-formed, but longer than any member sends.
+  const long = encodeReply({ kind: 'value', id: 1, value: Buffer.alloc(1024 * 1024) });
+  b.router.peers.receive(encodeMessage('x.1', 1, [long]));
+  assert.equal(b.router.stats.messages_unreadable, 6);
+  assert.equal(b.router.stats.peers, 0);
   const asked = a.ask(world.refAt(b), 'one');
   await turns();
   assert.deepEqual(asked.ends, [{ done: 'one' }]);

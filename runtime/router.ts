@@ -129,6 +129,7 @@ export class Router implements Remote {
   readonly #waiting = new Map<number, Set<Errand>>();
   #waitingCount = 0;
   #tick: { cancel(): void } | null = null;
+  readonly #unwatch: () => void;
   #closed = false;
   readonly #counts = {
     forwarded: 0,
@@ -164,7 +165,7 @@ export class Router implements Remote {
       ...(options.peerLimits === undefined ? undefined : { limits: options.peerLimits }),
     });
     shards.onMoved((moved) => this.#moved(moved));
-    bus.onConnection((connected) => {
+    this.#unwatch = bus.onConnection((connected) => {
       if (!connected) this.#endWaiting();
     });
   }
@@ -198,6 +199,7 @@ export class Router implements Remote {
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
+    this.#unwatch();
     this.#tick?.cancel();
     this.#endWaiting();
     this.peers.close();

@@ -60,7 +60,7 @@ export class RedisBus implements Bus {
   #state: State = 'away';
   readonly #options: Required<RedisBusOptions>;
   readonly #channels = new Map<string, Set<(message: Uint8Array) => void>>();
-  readonly #watchers: ((connected: boolean) => void)[] = [];
+  readonly #watchers = new Set<(connected: boolean) => void>();
   #link: RedisLink | null = null;
   #tries = 0;
   #pending = 0;
@@ -92,10 +92,14 @@ export class RedisBus implements Bus {
   ready(timeoutMs: number): Promise<void> {
     if (this.connected) return Promise.resolve();
     return new Promise((resolve, reject) => {
-      const timer = setTimeout(() => reject(new Error(this.#lastError)), timeoutMs);
-      this.onConnection((connected) => {
+      const timer = setTimeout(() => {
+        end();
+        reject(new Error(this.#lastError));
+      }, timeoutMs);
+      const end = this.onConnection((connected) => {
         if (!connected) return;
         clearTimeout(timer);
+        end();
         resolve();
       });
     });
@@ -126,8 +130,9 @@ export class RedisBus implements Bus {
     this.#listen(this.#channel(topic), listener).catch(() => {});
   }
 
-  onConnection(listener: (connected: boolean) => void): void {
-    this.#watchers.push(listener);
+  onConnection(listener: (connected: boolean) => void): () => void {
+    this.#watchers.add(listener);
+    return () => this.#watchers.delete(listener);
   }
 
   async close(): Promise<void> {
@@ -251,7 +256,7 @@ export class RedisBus implements Bus {
 
   #tell(connected: boolean, reason?: string): void {
     this.#options.report(connected ? 'bus_connected' : 'bus_lost', reason === undefined ? {} : { reason });
-    for (const watcher of this.#watchers) watcher(connected);
+    for (const watcher of [...this.#watchers]) watcher(connected);
   }
 }
 
