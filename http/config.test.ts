@@ -40,6 +40,7 @@ test('each bad value is one line that names its variable', () => {
     CLUSTER_ID: 'a b',
     NODE_ID: 'x'.repeat(65),
     SHARED_PORT: 'yes',
+    NODE_WEIGHT: '0',
     ADMIN_KEY: 'short',
     TOKEN_SECRET: `${'s'.repeat(40)},short`,
     DATA_KEY: 'AAAA',

@@ -37,6 +37,8 @@ export interface Config {
   readonly clusterId: string;
   /** The same over restarts: shards come back to where they were. */
   readonly nodeId: string;
+  /** Default 1: its share of the shards is in proportion to it. */
+  readonly nodeWeight: number;
   /** What was given; in embedded mode the missing ones are generated and kept under `dataDir`. */
   readonly secrets: Readonly<Partial<Record<SecretName, string>>>;
   readonly paymentProvider: 'sandbox';
@@ -88,6 +90,7 @@ export function parseConfig(env: Environment): Config {
     redisUrl,
     clusterId: name(text, 'CLUSTER_ID', 'stampede'),
     nodeId: name(text, 'NODE_ID', 'node-1'),
+    nodeWeight: weight(text, 'NODE_WEIGHT'),
     secrets,
     paymentProvider: 'sandbox',
     paymentSandboxUrl,
@@ -136,6 +139,14 @@ function flag(text: (name: string) => string | null, variable: string): boolean 
   const value = text(variable) ?? '0';
   if (value !== '0' && value !== '1') throw new ConfigError(variable, `must be 0 or 1, not ${quote(value)}`);
   return value === '1';
+}
+
+function weight(text: (name: string) => string | null, variable: string): number {
+  const value = text(variable) ?? '1';
+  const number = Number(value);
+  if (!/^\d{1,3}(\.\d{1,3})?$/.test(value) || number < 0.01 || number > 100)
+    throw new ConfigError(variable, `must be a number from 0.01 to 100, not ${quote(value)}`);
+  return number;
 }
 
 function name(text: (name: string) => string | null, variable: string, fallback: string): string {

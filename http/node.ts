@@ -148,6 +148,7 @@ async function wire(
     joinCluster({
       database,
       nodeId: config.nodeId.slice(0, 40),
+      weight: config.nodeWeight,
       lanes: LANES,
       clock,
       bus: bus !== null,
