@@ -38,8 +38,7 @@ export function twoMembers(options: ActorSystemOptions & { readonly journal: Mem
     };
     const shards = { ownerOf, hint: () => {}, onMoved: () => {} };
     const router = new Router({ bus: network.bus(incarnation), clock: options.clock, membership, shards });
-    const journal =
-      index === 0 ? options.journal : new MemoryJournal({ lanes: options.journal.lanes, store: options.journal.store });
+    const journal = index === 0 ? options.journal : beside(options.journal);
     const system = createActorSystem({ ...options, journal, membership, remote: listening(router, crossed) });
     return { system, router };
   });
@@ -71,6 +70,15 @@ export function twoMembers(options: ActorSystemOptions & { readonly journal: Mem
     },
   };
   return { system, crossed };
+}
+
+/** The other member's: the same store, and whatever a test has come between. */
+function beside(journal: MemoryJournal): MemoryJournal {
+  return new MemoryJournal({
+    lanes: journal.lanes,
+    store: journal.store,
+    intercept: (batch, commit) => (journal.intercept === undefined ? commit() : journal.intercept(batch, commit)),
+  });
 }
 
 /** Commands carry no name of their own: what is at work for one actor at a time is told apart by the order of its calls. */
