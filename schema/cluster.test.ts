@@ -21,8 +21,9 @@ afterEach(async () => {
   await database.query('DELETE FROM event_version');
 });
 
+/** Its lease is long enough for a busy machine to renew it in time. */
 async function member(nodeId: string, options: Partial<JoinOptions> = {}): Promise<ClusterMembership> {
-  const all = { database, nodeId, lanes: 2, clock: new SystemClock(), leaseMs: 1_000, bus: true, ...options };
+  const all = { database, nodeId, lanes: 2, clock: new SystemClock(), leaseMs: 4_000, bus: true, ...options };
   const one = await join(all);
   joined.push(one);
   return one;
@@ -50,7 +51,7 @@ class PausingClock extends SystemClock {
 /** One whose process stops when told to. */
 async function mortal(nodeId: string, options: Partial<JoinOptions> = {}) {
   const clock = new PausingClock();
-  const one = await member(nodeId, { clock, renewals: 'loop', ...options });
+  const one = await member(nodeId, { clock, renewals: 'loop', leaseMs: 2_000, ...options });
   return { one, stop: () => clock.pause(), resume: () => clock.resume() };
 }
 

@@ -73,7 +73,7 @@ describe('a member alone', () => {
   });
 
   it('refuses to start beside a living one, whether that renews or just came', async () => {
-    const first = await join({ leaseMs: 300 });
+    const first = await join({ leaseMs: 3_000 });
     await assert.rejects(join({ leaseMs: 6_000 }), /another node \(test\..*\) is alive/);
     assert.ok(first.owns(0));
     assert.equal(await stateOf(first), 'alive');
