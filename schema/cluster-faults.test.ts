@@ -4,12 +4,12 @@
  */
 import assert from 'node:assert/strict';
 import { after, afterEach, before, describe, it } from 'node:test';
-import type { Clock } from '../runtime/clock.ts';
 import { ClusterMember } from '../runtime/cluster.ts';
 import { admitted } from '../runtime/joining.ts';
 import { LoopLease } from '../runtime/lease.ts';
 import { ManualClock } from '../runtime/manual-clock.ts';
 import type { Candidate } from '../runtime/member-store.ts';
+import { ProcessClock } from '../runtime/process-clock.ts';
 import { SHARD_COUNT } from '../runtime/shard.ts';
 import { type Database, openDatabase } from './database.ts';
 import { PgMemberStore } from './member-store.ts';
@@ -35,45 +35,9 @@ afterEach(async () => {
   for (const node of nodes.splice(0)) await node.member.leave();
 });
 
-/** The timeline as a process sees it that can be stopped: what falls due meanwhile runs when it goes on. */
-class ProcessClock implements Clock {
-  #held: (() => void)[] | null = null;
-  now(): number {
-    return time.now();
-  }
-  monotonic(): number {
-    return time.monotonic();
-  }
-  setTimeout(callback: () => void, delayMs: number): { cancel(): void } {
-    let cancelled = false;
-    const run = () => (cancelled ? undefined : this.#held === null ? callback() : void this.#held.push(run));
-    const timer = time.setTimeout(run, delayMs);
-    return {
-      cancel: () => {
-        cancelled = true;
-        timer.cancel();
-      },
-    };
-  }
-  schedule(callback: () => void): void {
-    time.schedule(callback);
-  }
-  get stopped(): boolean {
-    return this.#held !== null;
-  }
-  stop(): void {
-    this.#held ??= [];
-  }
-  goOn(): void {
-    const held = this.#held ?? [];
-    this.#held = null;
-    for (const run of held) run();
-  }
-}
-
 /** A member made of the same parts as `join` makes it, whose renewals can be waited for. */
 class Node {
-  readonly clock = new ProcessClock();
+  readonly clock = new ProcessClock(time);
   readonly incarnation: string;
   member!: ClusterMember;
   fenced = 0;
