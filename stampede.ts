@@ -70,7 +70,7 @@ program
     if (options.supervised) terminal = parentProcess;
     const config = parseConfig(process.env);
     const log = pino(
-      { level: config.logLevel, base: { node: config.nodeId } },
+      { level: config.logLevel, base: { node: options.nodes === undefined ? config.nodeId : 'supervisor' } },
       pino.destination({ dest: 2, sync: true }),
     );
     return options.nodes === undefined ? startOne(config, log) : startSeveral(config, options.nodes, log);
@@ -99,8 +99,9 @@ async function startOne(config: Config, log: Logger): Promise<void> {
   };
   process.on('SIGTERM', stop);
   process.on('SIGINT', stop);
-  // The supervisor has gone, however it ended.
+  // The supervisor has gone, however it ended; or it had, before this one was ready.
   process.once('disconnect', () => stop('disconnect'));
+  if (terminal === parentProcess && !process.connected) stop('disconnect');
 }
 
 async function startSeveral(config: Config, nodes: number, log: Logger): Promise<void> {

@@ -109,6 +109,7 @@ export function pathOf(
           : 'none',
     sku,
     line: sku,
+    node: 'node-1',
     code: 'NONE',
     file: `${sku}.svg`,
   };

@@ -34,6 +34,9 @@ export class Balancing {
   #state: 'balancing' | 'leaving' | 'stopped' = 'balancing';
   #next: { cancel(): void } | null = null;
   #round: Promise<void> = Promise.resolve();
+  #giving: Promise<void> | null = null;
+  /** On the monotonic clock. */
+  #giveUntil = 0;
 
   constructor(options: BalancingOptions) {
     this.#options = options;
@@ -50,27 +53,35 @@ export class Balancing {
 
   /**
    * Gives everything away, for a member that is leaving. Resolves when it has nothing more, when there is nobody who could take it, or
-   * after `timeoutMs`. What it then still has is given when somebody comes, and claimed by others once it has left.
+   * after `timeoutMs`; of several callers the last says how long. What it then still has is given when somebody comes, and claimed by
+   * others once it has left.
    */
   async giveAll(timeoutMs: number): Promise<void> {
+    this.#giveUntil = this.#options.clock.monotonic() + timeoutMs;
+    this.#giving ??= this.#untilEmpty().finally(() => {
+      this.#giving = null;
+    });
+    await this.#giving;
+  }
+
+  stop(): void {
+    this.#state = 'stopped';
+    this.#next?.cancel();
+  }
+
+  async #untilEmpty(): Promise<void> {
     const { clock } = this.#options;
-    if (this.#state !== 'balancing') return;
+    if (this.#stopped()) return;
     this.#state = 'leaving';
     this.#next?.cancel();
     await this.#round;
-    const end = clock.monotonic() + timeoutMs;
-    while (!this.#stopped() && this.owned > 0 && this.#hasHeirs() && clock.monotonic() < end) {
+    while (!this.#stopped() && this.owned > 0 && this.#hasHeirs() && clock.monotonic() < this.#giveUntil) {
       await this.#giveSome(SHARDS_AT_ONCE_LEAVING);
       await new Promise<void>((resolve) => void clock.setTimeout(resolve, LEAVING_ROUND_MS));
     }
     if (this.#stopped()) return;
     this.#state = 'balancing';
     this.#schedule();
-  }
-
-  stop(): void {
-    this.#state = 'stopped';
-    this.#next?.cancel();
   }
 
   #schedule(): void {

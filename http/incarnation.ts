@@ -123,7 +123,7 @@ class Serving implements Incarnation {
   }
 
   async giveAll(timeoutMs: number): Promise<void> {
-    if (this.state !== 'serving' || this.router === null) return;
+    if (this.router === null || (this.state !== 'serving' && this.state !== 'leaving')) return;
     this.state = 'leaving';
     await this.membership.beginLeaving();
     await this.balancing.giveAll(timeoutMs);

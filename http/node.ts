@@ -274,7 +274,7 @@ async function wire(
     async stop() {
       draining = true;
       // While it still listens: what comes is brought to those who have the shards by then.
-      await actors.giveAll(GIVE_ALL_MS);
+      await actors.giveAll(GIVE_ALL_MS).catch(warn('not all shards could be given away'));
       await edges.drain(DRAIN_MS);
       await closeAll();
     },
