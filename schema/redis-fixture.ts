@@ -7,6 +7,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import net from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Redis } from 'ioredis';
 import { eventually } from './test-database.ts';
 
 export interface OwnRedis {
@@ -15,6 +16,8 @@ export interface OwnRedis {
   kill(): Promise<void>;
   /** On the same port, empty. */
   restart(): Promise<void>;
+  /** As an operator would. */
+  command(...words: readonly string[]): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -45,6 +48,14 @@ export const ownRedis = {
       url: `redis://127.0.0.1:${port}`,
       kill,
       restart: run,
+      async command(name, ...words) {
+        const client = new Redis(port, '127.0.0.1');
+        try {
+          await client.call(name ?? '', ...words);
+        } finally {
+          client.disconnect();
+        }
+      },
       async stop() {
         await kill();
         rmSync(directory, { recursive: true, force: true });
