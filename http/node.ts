@@ -199,7 +199,8 @@ async function wire(
     storage,
     redisUrl: config.redisUrl,
     clusterId: config.clusterId,
-    ask: (ref, command) => actors.ask(ref, command),
+    // A job may run twice as it is, so its commands may be decided twice.
+    ask: (ref, command) => actors.ask(ref, command, { repeatable: true }),
     provider,
     subjects,
     mailer: openMailer({ smtpUrl: config.smtpUrl ?? undefined, directory: `${storage.dataDir}/mail` }),

@@ -46,10 +46,13 @@ export async function askCart(
   command: CartCommand,
 ): Promise<EdgeReply> {
   const key = keyOf(request);
-  const answer = await app.system.ask(cartRef(cartId), command, key === undefined ? RENDERED : { render: true, key });
+  const unkeyed = command.kind === 'get' ? READ : RENDERED;
+  const answer = await app.system.ask(cartRef(cartId), command, key === undefined ? unkeyed : { render: true, key });
   return finish(app, answer as CartAnswer);
 }
 const RENDERED = Object.freeze({ render: true });
+/** Looked at twice it is the same: it may be asked again where its shard moves. */
+const READ = Object.freeze({ render: true, repeatable: true });
 
 export function finish(app: App, answer: CartAnswer): EdgeReply | Promise<EdgeReply> {
   if ('order' in answer) return orderReply(answer, app.subjects);
@@ -70,7 +73,7 @@ export async function glanceOrReplay(
   const answer = (await app.system.ask(
     cartRef(cartId),
     { kind: 'glance' } satisfies CartCommand,
-    key === undefined ? RENDERED : { render: true, key },
+    key === undefined ? READ : { render: true, key },
   )) as CartAnswer;
   return 'glance' in answer ? { cart: answer.glance } : { reply: await finish(app, answer) };
 }

@@ -156,7 +156,7 @@ async function createCart(app: App, request: EdgeRequest, input: CreateInput): P
   const command: CartCommand = { kind: 'create', currency, destination: input?.destination ?? null };
   if (request.key === undefined) {
     const id = app.newId('cart');
-    const answer = await app.system.ask(cartRef(id), command, { render: true, fresh: true });
+    const answer = await app.system.ask(cartRef(id), command, { render: true, fresh: true, repeatable: true });
     return withToken(app, id, await finish(app, answer as CartAnswer));
   }
   const id = await idUnderKey(app, request.key.raw);
@@ -168,7 +168,8 @@ async function createCart(app: App, request: EdgeRequest, input: CreateInput): P
 async function idUnderKey(app: App, key: string): Promise<string> {
   const [newest, ...older] = app.tokens.candidates(key);
   for (const id of older) {
-    const reply = (await app.system.ask(cartRef(id), { kind: 'glance' } satisfies CartCommand)) as CartReply;
+    const glance: CartCommand = { kind: 'glance' };
+    const reply = (await app.system.ask(cartRef(id), glance, { repeatable: true })) as CartReply;
     if (reply.ok) return id;
   }
   return newest ?? app.newId('cart');

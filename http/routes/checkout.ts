@@ -119,10 +119,16 @@ export function destinationOf(address: ShippingAddress): Destination {
  * who was shown that order would look for it and find nothing.
  */
 async function orderInTheMaking(app: App, cartId: string): Promise<OrderDoc | null> {
-  const glance = (await app.system.ask(cartRef(cartId), { kind: 'glance' } satisfies CartCommand)) as CartReply;
+  const glance = (await app.system.ask(cartRef(cartId), { kind: 'glance' } satisfies CartCommand, {
+    repeatable: true,
+  })) as CartReply;
   if (!glance.ok || glance.kind !== 'glance' || glance.cart.orderId === null) return null;
   if (glance.cart.status !== 'checking_out') return null;
-  const reply = (await app.system.ask({ type: 'order', id: glance.cart.orderId }, { kind: 'get' })) as OrderReply;
+  const reply = (await app.system.ask(
+    { type: 'order', id: glance.cart.orderId },
+    { kind: 'get' },
+    { repeatable: true },
+  )) as OrderReply;
   if (reply.ok && reply.kind === 'order') return reply.order;
   throw new Fault('outcome_unknown', 'the order has not begun yet');
 }

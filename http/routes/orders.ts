@@ -59,7 +59,9 @@ export function orderRef(id: string): ActorRef {
 export async function findOrder(app: App, id: string): Promise<OrderDoc | null> {
   // an id of no form wakes no actor
   if (!ORDER_ID.test(id)) return null;
-  const reply = (await app.system.ask(orderRef(id), { kind: 'get' } satisfies OrderCommand)) as OrderReply;
+  const reply = (await app.system.ask(orderRef(id), { kind: 'get' } satisfies OrderCommand, {
+    repeatable: true,
+  })) as OrderReply;
   return reply.ok && reply.kind === 'order' ? reply.order : null;
 }
 

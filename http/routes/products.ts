@@ -109,7 +109,7 @@ async function readStock(app: App, sku: string): Promise<EdgeReply> {
 
 /** From the sku's own actor. The sku must be in the catalogue, so that strangers cannot wake actors by the million. */
 export async function stockOf(app: App, sku: string): Promise<Extract<SkuReply, { kind: 'stock' }>['stock']> {
-  const reply = (await app.system.ask({ type: 'sku', id: sku }, { kind: 'get' })) as SkuReply;
+  const reply = (await app.system.ask({ type: 'sku', id: sku }, { kind: 'get' }, { repeatable: true })) as SkuReply;
   if (!reply.ok || reply.kind !== 'stock') throw new TypeError('a sku answers `get` with its stock');
   return reply.stock;
 }
