@@ -100,18 +100,16 @@ class Node {
       identity: null,
     };
     const writes = await admitted(this.#store, candidate, false, this.clock);
-    const renewedAt = this.clock.monotonic();
-    if (!(await this.#store.renew(this.incarnation))) throw new Error('taken over while it joined');
     const lease = new LoopLease({
       clock: this.clock,
       leaseMs: LEASE_MS,
-      renewedAt,
       renew: async () => {
         if (this.cutOff) throw new Error('cut off');
         return await this.#store.renew(this.incarnation);
       },
       report: () => {},
     });
+    if (!(await lease.first())) throw new Error('taken over while it joined');
     const member = new ClusterMember({
       ...candidate,
       state: 'alive',

@@ -5,7 +5,7 @@ import { ManualClock } from './manual-clock.ts';
 
 const turn = () => new Promise((resolve) => setImmediate(resolve));
 
-function lease() {
+async function lease() {
   const clock = new ManualClock();
   const sent: { resolve(living: boolean): void; reject(error: Error): void }[] = [];
   const failures: unknown[] = [];
@@ -13,10 +13,13 @@ function lease() {
   const one = new LoopLease({
     clock,
     leaseMs: 2_000,
-    renewedAt: clock.monotonic(),
     renew: () => new Promise((resolve, reject) => sent.push({ resolve, reject })),
     report: (error) => failures.push(error),
   });
+  const first = one.first();
+  assert.ok(!one.holds());
+  sent.pop()?.resolve(true);
+  assert.ok(await first);
   one.start(() => {
     fencings += 1;
   });
@@ -29,7 +32,7 @@ function lease() {
 
 describe('a lease', () => {
   it('is held from before a renewal was sent, not from its answer', async () => {
-    const { clock, one, sent, answer } = lease();
+    const { clock, one, sent, answer } = await lease();
     clock.advance(500);
     assert.equal(sent.length, 1);
     clock.advance(1_000);
@@ -43,7 +46,7 @@ describe('a lease', () => {
   });
 
   it('that is late resumes with the first renewal that succeeds', async () => {
-    const { clock, one, sent, failures, answer } = lease();
+    const { clock, one, sent, failures, answer } = await lease();
     clock.advance(500);
     sent[0]?.reject(new Error('away'));
     await turn();
@@ -62,7 +65,7 @@ describe('a lease', () => {
   });
 
   it('that is fenced is never held again, and says so once', async () => {
-    const { clock, one, sent, answer, fencings } = lease();
+    const { clock, one, sent, answer, fencings } = await lease();
     clock.advance(500);
     await answer(false);
     assert.ok(!one.holds());
@@ -72,7 +75,7 @@ describe('a lease', () => {
   });
 
   it('that is stopped sends nothing more, and takes no answer any more', async () => {
-    const { clock, one, sent, answer, fencings } = lease();
+    const { clock, one, sent, answer, fencings } = await lease();
     clock.advance(500);
     await one.stop();
     await answer(false);

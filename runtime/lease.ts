@@ -11,9 +11,11 @@
 import type { Clock } from './clock.ts';
 
 export interface Lease {
+  /** Sends the first renewal. False: the member was taken over before it. Rejects where that is not known. */
+  first(): Promise<boolean>;
   /** Whether the deadline is ahead and the member is not known to be fenced. From memory. */
   holds(): boolean;
-  /** When the last acknowledged renewal was sent, on the member's monotonic clock. */
+  /** When the last acknowledged renewal was sent, on the member's monotonic clock; before the first, minus infinity. */
   readonly renewedAt: number;
   /** Acknowledged renewals so far. */
   readonly renewals: number;
@@ -35,20 +37,21 @@ export interface LoopLeaseOptions {
   readonly renew: () => Promise<boolean>;
   /** Told of renewals that failed; must not throw. */
   readonly report: (error: unknown) => void;
-  /** When the first renewal, which was acknowledged, was sent. */
-  readonly renewedAt: number;
 }
 
 export class LoopLease implements Lease {
-  renewals = 1;
-  renewedAt: number;
+  renewals = 0;
+  renewedAt = Number.NEGATIVE_INFINITY;
   readonly #options: LoopLeaseOptions;
   #state: 'running' | 'fenced' | 'stopped' = 'running';
   #next: { cancel(): void } | null = null;
 
   constructor(options: LoopLeaseOptions) {
     this.#options = options;
-    this.renewedAt = options.renewedAt;
+  }
+
+  async first(): Promise<boolean> {
+    return await this.#renew();
   }
 
   holds(): boolean {
@@ -57,23 +60,17 @@ export class LoopLease implements Lease {
   }
 
   start(fenced: () => void): void {
-    const { clock, leaseMs, renew, report } = this.#options;
+    const { clock, leaseMs, report } = this.#options;
     const schedule = (delayMs: number): void => {
       if (this.#state === 'running') this.#next = clock.setTimeout(() => void turn(), delayMs);
     };
     const turn = async (): Promise<void> => {
-      const sentAt = clock.monotonic();
       try {
-        const living = await renew();
-        if (this.#state !== 'running') return;
-        if (!living) {
+        if (await this.#renew()) schedule(leaseMs / RENEW_SHARE);
+        else if (this.#state === 'running') {
           this.#state = 'fenced';
           fenced();
-          return;
         }
-        this.renewedAt = sentAt;
-        this.renewals += 1;
-        schedule(leaseMs / RENEW_SHARE);
       } catch (error) {
         report(error);
         schedule(leaseMs / RETRY_SHARE);
@@ -85,5 +82,14 @@ export class LoopLease implements Lease {
   async stop(): Promise<void> {
     if (this.#state === 'running') this.#state = 'stopped';
     this.#next?.cancel();
+  }
+  async #renew(): Promise<boolean> {
+    const sentAt = this.#options.clock.monotonic();
+    const living = await this.#options.renew();
+    if (living && this.#state === 'running') {
+      this.renewedAt = sentAt;
+      this.renewals += 1;
+    }
+    return living;
   }
 }

@@ -74,7 +74,6 @@ class Node {
     const lease = new LoopLease({
       clock,
       leaseMs: LEASE_MS,
-      renewedAt: clock.monotonic(),
       renew: async () => {
         if (this.cutOff) throw new Error('cut off');
         this.#renewing += 1;
@@ -86,6 +85,7 @@ class Node {
       },
       report: () => {},
     });
+    assert.ok(await lease.first());
     this.member = new ClusterMember({
       ...candidate,
       state: 'alive',

@@ -41,7 +41,9 @@ async function turn(): Promise<void> {
     lastBeat = beat;
     Atomics.store(shared, RENEWED_AT, sentAt);
     say({ kind: 'renewed', databaseMs, sentAt, answeredAt });
-    after(work.renewMs);
+    // It connects before there is anything to renew; where that fails, the first turn tries again and tells.
+    await connected().catch(() => {});
+    await turn();
   } catch (error) {
     disconnect();
     say({ kind: 'failed', error: error instanceof Error ? error.message : String(error) });
@@ -69,4 +71,6 @@ function disconnect(): void {
   lost?.end().catch(() => {});
 }
 
-after(work.renewMs);
+// It connects before there is anything to renew; where that fails, the first turn tries again and tells.
+await connected().catch(() => {});
+await turn();

@@ -57,7 +57,9 @@ export class PgMemberStore implements MemberStore {
     return await this.#alone(async (trx) => {
       const refusal = unreadable(candidate.eventVersions, await writtenVersions(trx));
       if (refusal !== null) throw new Refusal(refusal);
-      const gone = new Set(await fenceOff(trx, dead === 'all' ? await livingMembers(trx) : dead, this.#options));
+      const doomed =
+        dead === 'all' ? (await livingMembers(trx)).map(({ incarnation }) => ({ incarnation, renewals: null })) : dead;
+      const gone = new Set(await fenceOff(trx, doomed, this.#options));
       const living = (await livingMembers(trx)).filter((member) => !gone.has(member.incarnation));
       const conflicts = conflictsOf(candidate, living);
       // What was taken over is rolled back with the rest; the next try takes it again.

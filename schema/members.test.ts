@@ -115,6 +115,22 @@ describe('a member alone', () => {
     assert.equal(await stateOf(dead), 'dead');
   });
 
+  it('takes over at once one that renews in that very moment', async () => {
+    const dead = await join();
+    const renewing = await database.pool.connect();
+    await renewing.query('BEGIN');
+    await renewing.query('UPDATE member SET renewals = renewals + 1 WHERE incarnation = $1', [dead.incarnation]);
+    const joining = join({ takeAtOnce: true });
+    await until(async () => {
+      const waits = `SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`;
+      return (await database.query(waits)).length === 1;
+    }, 'it waits for the renewal');
+    await renewing.query('COMMIT');
+    renewing.release();
+    await joining;
+    assert.equal(await stateOf(dead), 'dead');
+  });
+
   it('answers nothing past its deadline, and again after the next renewal', async () => {
     const clock = new ShiftedClock();
     const member = await join({ clock, renewals: 'loop', leaseMs: 3_000 });

@@ -66,6 +66,7 @@ export async function join(options: JoinOptions): Promise<ClusterMembership> {
     statementTimeoutMs: STATEMENT_MS,
   });
   const store = new PgMemberStore({ database, clock, leaseMs });
+  const lease = leaseOf(options, database, incarnation);
   try {
     const candidate: Candidate = {
       incarnation,
@@ -79,11 +80,6 @@ export async function join(options: JoinOptions): Promise<ClusterMembership> {
       identity: options.identity ?? null,
     };
     const writes = await admitted(store, candidate, takeAtOnce, clock);
-    const lease = await firstLease(options, database, incarnation).catch(async (error: unknown) => {
-      // The next start should not have to wait for a lease that nobody holds.
-      await store.leave(incarnation).catch(() => {});
-      throw error;
-    });
     const member = new ClusterMember({
       ...candidate,
       state: candidate.state === 'joining' ? 'joining' : 'alive',
@@ -96,14 +92,17 @@ export async function join(options: JoinOptions): Promise<ClusterMembership> {
       report: options.database.options.log,
     });
     try {
+      if (!(await lease.first())) throw new Error('this node was taken over while it joined');
       await member.look();
     } catch (error) {
+      // The next start should not have to wait for a lease that nobody holds.
       await member.leave().catch(() => {});
       throw error;
     }
     member.start();
     return member;
   } catch (error) {
+    await lease.stop();
     await database.close();
     throw error;
   }
@@ -125,19 +124,17 @@ export async function requestDrain({ db }: Database, nodeId: string): Promise<bo
   return numUpdatedRows > 0n;
 }
 
-/** With the first renewal, which brings the database's clock before anything is decided by it; join need not wait for a thread to start. */
-async function firstLease(options: JoinOptions, database: Database, incarnation: string): Promise<Lease> {
+/** Its renewals from this loop, the first of all among them, bring the database's clock, before anything is decided by it. */
+function leaseOf(options: JoinOptions, database: Database, incarnation: string): Lease {
   const { clock, leaseMs = LEASE_MS } = options;
-  const send = async (): Promise<boolean> => {
+  const renewal = async (): Promise<boolean> => {
     const sentAt = clock.monotonic();
     const databaseMs = await renew(database.pool, incarnation);
     if (databaseMs !== null) clock.sync?.(databaseMs, (sentAt + clock.monotonic()) / 2);
     return databaseMs !== null;
   };
-  const renewedAt = clock.monotonic();
-  if (!(await send())) throw new Error('this node was taken over while it joined');
-  if (options.renewals !== 'loop') return new ThreadLease({ database, incarnation, leaseMs, clock, renewedAt });
+  if (options.renewals !== 'loop') return new ThreadLease({ database, incarnation, leaseMs, clock, renew: renewal });
   const report = (error: unknown): void =>
     database.options.log('renewal_failed', { error: error instanceof Error ? error.message : String(error) });
-  return new LoopLease({ clock, leaseMs, renew: send, report, renewedAt });
+  return new LoopLease({ clock, leaseMs, renew: renewal, report });
 }

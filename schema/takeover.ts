@@ -34,10 +34,13 @@ export function membershipName(incarnation: string): string {
   return `${incarnation}#m`;
 }
 
-/** Steps 1 to 3. Returns those that it marked dead: those of the watched that live and have not renewed since. */
+/** Null: it is known to be dead, whatever it has renewed. */
+type Doomed = Pick<Watched, 'incarnation'> & { readonly renewals: number | null };
+
+/** Steps 1 to 3. Returns those that it marked dead: those that live and have not renewed since they were watched. */
 export async function fenceOff(
   trx: Transaction<Tables>,
-  watched: readonly Watched[],
+  watched: readonly Doomed[],
   impatience: { readonly database: Database; readonly clock: Clock },
 ): Promise<readonly string[]> {
   const renewals = new Map(watched.map((seen) => [seen.incarnation, seen.renewals]));
@@ -52,7 +55,9 @@ export async function fenceOff(
       .orderBy('incarnation')
       .forUpdate()
       .execute();
-    const dead = living.filter((row) => renewals.get(row.incarnation) === row.renewals).map((row) => row.incarnation);
+    const dead = living
+      .filter((row) => (renewals.get(row.incarnation) ?? row.renewals) === row.renewals)
+      .map((row) => row.incarnation);
     if (dead.length === 0) return dead;
     await trx.updateTable('member').set({ state: 'dead' }).where('incarnation', 'in', dead).execute();
     await trx.deleteFrom('fence').where('incarnation', 'in', dead).execute();
