@@ -1,0 +1,161 @@
+/**
+ * What goes wrong in a history: a list that is drawn from the seed before the history begins, so that a failing one can be run again with
+ * fewer. Each fault has a time, a place and a length; how hard it hits is a number, so that all are of one shape.
+ *
+ * Some are done by the world at their time (a crash); others are weather: for as long as they last, whoever does the thing in question
+ * looks at `strength` and draws by it whether it goes wrong this time.
+ */
+import { Random } from './random.ts';
+
+/** Each kind with its target: `node`, or the one thing of its kind; and whether its strength is used. */
+export const FAULT_KINDS = {
+  /** Dies between two events; starts again after the duration. */
+  crash: 'node',
+  /** Stops, and goes on after the duration. */
+  pause: 'node',
+  /** Its monotonic clock runs faster or slower, as far as the margin of a lease allows. */
+  clock_rate: 'node',
+  /** Its estimate of the database's clock is off, each time it is set. */
+  clock_offset: 'node',
+  /** The database's clock jumps, forward or back; by up to a minute. */
+  clock_jump: 'database',
+  messages_lost: 'network',
+  messages_doubled: 'network',
+  /** Late by up to seconds, and so out of order. */
+  messages_delayed: 'network',
+  /** What the node says to the others is lost; it hears them. Noticed late. */
+  cut_out: 'node',
+  /** The node hears nothing; the others hear it. Noticed late. */
+  cut_in: 'node',
+  bus_gone: 'network',
+  database_slow: 'database',
+  /** Restarts: connections break, what was not committed is rolled back, nobody connects for the duration. */
+  database_gone: 'database',
+  /** The node's connections break at some statements; the backend goes on with them. */
+  connections_lost: 'node',
+  /** Cannot reach the database at all. */
+  database_unreachable: 'node',
+  /** Statements are done, and their answers are lost. */
+  answers_lost: 'node',
+  /** Statements are cut off from their senders and are done much later, or never. */
+  orphans: 'node',
+  /** Appends are refused as bad data. */
+  batch_refused: 'database',
+  /** Nothing is written. */
+  disk_full: 'database',
+  pricing_down: 'pricing',
+  pricing_hangs: 'pricing',
+  /** A request to the provider is lost on its way there. */
+  payment_lost: 'payments',
+  /** A request is done by the provider, and the answer is lost. */
+  payment_answer_lost: 'payments',
+  payment_slow: 'payments',
+  payment_declined: 'payments',
+  /** All idle actors leave memory. */
+  evict: 'node',
+  /** A node that was not there comes, and leaves again in order after the duration. */
+  join: 'cluster',
+  /** A node gives all away and ends; it comes again after the duration. */
+  leave: 'node',
+} as const;
+
+export type FaultKind = keyof typeof FAULT_KINDS;
+
+export interface PlannedFault {
+  /** In the plan; stays the same where others are left out. */
+  readonly id: number;
+  readonly kind: FaultKind;
+  /** A node's name, or what `FAULT_KINDS` says. */
+  readonly target: string;
+  /** True time from the start of the history. */
+  readonly atMs: number;
+  readonly durationMs: number;
+  /** From 0 to 1: a probability, or how far. */
+  readonly strength: number;
+}
+
+export interface PlanOptions {
+  readonly seed: number;
+  readonly nodes: readonly string[];
+  /** The last fault begins before this. */
+  readonly endMs: number;
+  /** Default: drawn, from none to about one each second. */
+  readonly count?: number;
+  readonly kinds?: readonly FaultKind[];
+}
+
+/** How often each comes beside the others. Default 1. */
+const WEIGHTS: Partial<Record<FaultKind, number>> = {
+  crash: 3,
+  pause: 3,
+  connections_lost: 2,
+  answers_lost: 2,
+  orphans: 2,
+  database_gone: 0.5,
+  bus_gone: 0.5,
+  leave: 1.5,
+};
+
+export function drawPlan(options: PlanOptions): PlannedFault[] {
+  const random = new Random(options.seed, 'plan');
+  const kinds = options.kinds ?? (Object.keys(FAULT_KINDS) as FaultKind[]);
+  // One in eight histories is quiet; swarm testing: the others have but some kinds, so that one kind does not drown another.
+  const count = options.count ?? (random.chance(0.125) ? 0 : random.int(1, Math.ceil(options.endMs / 1_000)));
+  const some = kinds.filter(() => random.chance(0.5));
+  const drawn = (some.length > 0 ? some : kinds).map((kind) => [kind, WEIGHTS[kind] ?? 1] as const);
+  return Array.from({ length: count }, (_, id) => drawFault(random, random.weighted(drawn), id, options));
+}
+
+function drawFault(random: Random, kind: FaultKind, id: number, { nodes, endMs }: PlanOptions): PlannedFault {
+  const place = FAULT_KINDS[kind];
+  return {
+    id,
+    kind,
+    target: place === 'node' ? random.pick(nodes) : place,
+    atMs: random.between(0, endMs),
+    durationMs: durationOf(random, kind),
+    strength: random.unit(),
+  };
+}
+
+function durationOf(random: Random, kind: FaultKind): number {
+  switch (kind) {
+    case 'pause':
+      // Half of them are shorter than a lease.
+      return random.chance(0.5) ? random.between(5, 1_500) : random.between(1_500, 8_000);
+    case 'database_gone':
+    case 'bus_gone':
+      return random.between(50, 4_000);
+    case 'evict':
+    case 'clock_jump':
+      return 0;
+    default:
+      return random.between(200, 6_000);
+  }
+}
+
+/** Which faults are at work now. */
+export class Weather {
+  readonly #active = new Map<PlannedFault, true>();
+
+  begin(fault: PlannedFault): void {
+    this.#active.set(fault, true);
+  }
+
+  end(fault: PlannedFault): void {
+    this.#active.delete(fault);
+  }
+
+  clear(): void {
+    this.#active.clear();
+  }
+
+  /** The strongest of the kind at the place; 0: none. */
+  strength(kind: FaultKind, target: string): number {
+    let most = 0;
+    for (const fault of this.#active.keys()) {
+      if (fault.kind === kind && fault.target === target && fault.strength > most) most = fault.strength;
+    }
+    return most;
+  }
+}
