@@ -5,9 +5,9 @@
 import type { ShardOwner } from '../runtime/members.ts';
 import { MemoryJournal } from '../runtime/memory.ts';
 import { MemoryNetwork } from '../runtime/memory-bus.ts';
-import type { Remote } from '../runtime/remote.ts';
+import type { Remote, Serve } from '../runtime/remote.ts';
 import { Router } from '../runtime/router.ts';
-import { type ActorSystem, type ActorSystemOptions, createActorSystem, type PeerCall } from '../runtime/system.ts';
+import { type ActorSystem, type ActorSystemOptions, createActorSystem } from '../runtime/system.ts';
 
 /** What crossed the bus: as it was said, and as it was heard. */
 export interface Crossed {
@@ -24,7 +24,7 @@ export interface TwoMembers {
 export function twoMembers(options: ActorSystemOptions & { readonly journal: MemoryJournal }): TwoMembers {
   const network = new MemoryNetwork({ clock: options.clock });
   const incarnations = ['first.1', 'second.1'] as const;
-  const crossed: Crossed[] = [];
+  const overhearing = new Overhearing();
   const members = incarnations.map((incarnation, index) => {
     const owns = (shard: number): boolean => shard % 2 === index;
     const ownerOf = (shard: number): ShardOwner => ({ incarnation: incarnations[shard % 2] ?? incarnation, epoch: 1 });
@@ -39,24 +39,30 @@ export function twoMembers(options: ActorSystemOptions & { readonly journal: Mem
     const shards = { ownerOf, hint: () => {}, onMoved: () => {} };
     const router = new Router({ bus: network.bus(incarnation), clock: options.clock, membership, shards });
     const journal = index === 0 ? options.journal : beside(options.journal);
-    const system = createActorSystem({ ...options, journal, membership, remote: listening(router, crossed) });
+    const system = createActorSystem({ ...options, journal, membership, remote: overhearing.remote(router) });
     return { system, router };
   });
   const [first, second] = members as [(typeof members)[number], (typeof members)[number]];
   const system: ActorSystem = {
-    ...(Object.fromEntries(
-      ['ask', 'serve', 'give', 'moved', 'inspect', 'quarantined', 'stop'].map((name) => {
-        const method = first.system[name as 'ask'] as (...args: unknown[]) => unknown;
-        return [name, method.bind(first.system)];
-      }),
-    ) as unknown as ActorSystem),
+    ask: (ref, command, asked) => first.system.ask(ref, command, asked),
+    serve: (call) => first.system.serve(call),
+    give: (shards, to, timeoutMs) => first.system.give(shards, to, timeoutMs),
+    moved: (shards) => first.system.moved(shards),
+    inspect: (ref) => first.system.inspect(ref) ?? second.system.inspect(ref),
+    quarantined: () => members.flatMap((member) => member.system.quarantined()),
+    fence() {
+      for (const member of members) member.system.fence();
+    },
+    stop() {
+      for (const member of members) member.system.stop();
+    },
     onProjection(listener) {
       for (const member of members) member.system.onProjection(listener);
     },
     async start() {
       for (const { router, system } of members) {
         await system.start();
-        await router.listen((call) => overheard(system, call, crossed));
+        await router.listen(overhearing.serve(system));
       }
     },
     async drain(timeoutMs) {
@@ -69,7 +75,7 @@ export function twoMembers(options: ActorSystemOptions & { readonly journal: Mem
       return first.system.stats;
     },
   };
-  return { system, crossed };
+  return { system, crossed: overhearing.crossed };
 }
 
 /** The other member's: the same store, and whatever a test has come between. */
@@ -81,43 +87,45 @@ function beside(journal: MemoryJournal): MemoryJournal {
   });
 }
 
-/** Commands carry no name of their own: what is at work for one actor at a time is told apart by the order of its calls. */
-const open = new WeakMap<readonly Crossed[], Map<string, Crossed[]>>();
+/** Notes what goes in at one end of the way and what comes out at the other. Calls of one actor are told apart by their order. */
+class Overhearing {
+  readonly crossed: Crossed[] = [];
+  readonly #unheard = new Map<string, Crossed[]>();
 
-function listening(router: Router, crossed: Crossed[]): Remote {
-  const waiting = new Map<string, Crossed[]>();
-  open.set(crossed, open.get(crossed) ?? waiting);
-  return {
-    forward(call) {
-      const entry: Crossed = { type: call.ref.type, said: { command: call.command }, heard: {} };
-      crossed.push(entry);
-      const name = `${call.ref.type} ${call.ref.id}`;
-      const queue = open.get(crossed) as Map<string, Crossed[]>;
-      queue.set(name, [...(queue.get(name) ?? []), entry]);
-      const { ref, shard, command, key, render, deadline, repeatable } = call;
-      router.forward({
-        ref,
-        shard,
-        command,
-        key,
-        render,
-        deadline,
-        repeatable,
-        resolve(value) {
-          entry.heard.answer = value;
-          call.resolve(value);
-        },
-        reject: (fault) => call.reject(fault),
-        home: (begun) => call.home(begun),
-      });
-    },
-  };
-}
+  remote(router: Router): Remote {
+    return {
+      forward: (call) => {
+        const entry: Crossed = { type: call.ref.type, said: { command: call.command }, heard: {} };
+        this.crossed.push(entry);
+        const name = `${call.ref.type} ${call.ref.id}`;
+        this.#unheard.set(name, [...(this.#unheard.get(name) ?? []), entry]);
+        const { ref, shard, command, key, render, deadline, repeatable } = call;
+        router.forward({
+          ref,
+          shard,
+          command,
+          key,
+          render,
+          deadline,
+          repeatable,
+          resolve(value) {
+            entry.heard.answer = value;
+            call.resolve(value);
+          },
+          reject: (fault) => call.reject(fault),
+          home: (begun) => call.home(begun),
+        });
+      },
+    };
+  }
 
-async function overheard(system: ActorSystem, call: PeerCall, crossed: readonly Crossed[]): Promise<unknown> {
-  const entry = open.get(crossed)?.get(`${call.ref.type} ${call.ref.id}`)?.shift();
-  if (entry !== undefined) entry.heard.command = call.command;
-  const answer = await system.serve(call);
-  if (entry !== undefined) entry.said.answer = answer;
-  return answer;
+  serve(system: ActorSystem): Serve {
+    return async (call) => {
+      const entry = this.#unheard.get(`${call.ref.type} ${call.ref.id}`)?.shift();
+      if (entry !== undefined) entry.heard.command = call.command;
+      const answer = await system.serve(call);
+      if (entry !== undefined) entry.said.answer = answer;
+      return answer;
+    };
+  }
 }

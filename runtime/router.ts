@@ -17,13 +17,13 @@
 import type { ActorRef } from './actor.ts';
 import type { Bus } from './bus.ts';
 import type { Clock } from './clock.ts';
+import { type Asking, type Ends, Errand } from './errand.ts';
 import { Fault } from './fault.ts';
-import type { Membership, ShardMap, ShardOwner } from './members.ts';
+import type { Membership, ShardMap } from './members.ts';
 import { type PeerLimits, Peers } from './peers.ts';
-import type { Ask, AskEnd } from './peers-calls.ts';
+import type { AskEnd } from './peers-calls.ts';
 import type { RequestBody } from './peers-protocol.ts';
 import type { ForwardedCall, Remote, Serve, Service } from './remote.ts';
-import { shardOf } from './shard.ts';
 
 export interface RouterLimits {
   /** How long in all a call waits for its shard to have an owner that answers. */
@@ -62,63 +62,7 @@ export interface RouterOptions {
   readonly peerLimits?: Partial<PeerLimits>;
 }
 
-/** How a call ends. */
-interface Ends {
-  resolve(value: unknown): void;
-  reject(fault: Fault): void;
-  home(begun: boolean): void;
-}
-
-/** A call on its way. */
-class Errand implements Ask {
-  readonly ref: ActorRef;
-  readonly shard: number;
-  readonly body: RequestBody;
-  readonly deadline: number;
-  readonly repeatable: boolean;
-  readonly startedAt: number;
-  readonly ends: Ends;
-  /** Who was asked last. */
-  asked: ShardOwner | null = null;
-  hops = 0;
-  pauses = 0;
-  /** An earlier attempt may have been decided. */
-  doubtful = false;
-  /** That the owner asked has lost the shard was seen at an attempt's end: the next one is the last. */
-  lastAttempt = false;
-  /** Monotonic; null before the first wait. */
-  waitUntil: number | null = null;
-  /** While waiting: when to ask again without any news. */
-  againAt = 0;
-  readonly #router: Router;
-
-  constructor(
-    router: Router,
-    ref: ActorRef,
-    body: RequestBody,
-    times: { startedAt: number; deadline: number },
-    ends: Ends,
-  ) {
-    this.#router = router;
-    this.ref = ref;
-    this.shard = shardOf(ref.type, ref.id);
-    this.body = body;
-    this.deadline = times.deadline;
-    this.startedAt = times.startedAt;
-    this.repeatable = body.kind === 'service' || body.repeatable;
-    this.ends = ends;
-  }
-
-  done(end: AskEnd): void {
-    this.#router.ended(this, end);
-  }
-
-  again(): boolean {
-    return this.#router.again(this);
-  }
-}
-
-export class Router implements Remote {
+export class Router implements Remote, Asking {
   readonly peers: Peers;
   readonly #clock: Clock;
   readonly #bus: Bus;
@@ -385,7 +329,7 @@ export class Router implements Remote {
   }
 
   #fail(errand: Errand, fault: Fault): void {
-    const told = errand.doubtful && claimsNoEffect(fault) ? unknownBecause(fault) : fault;
+    const told = errand.told(fault);
     this.#counts.failed++;
     if (told.code === 'outcome_unknown') this.#counts.unknown++;
     if (told.code === 'shard_unavailable') this.#counts.unavailable++;
@@ -395,16 +339,4 @@ export class Router implements Remote {
 
 function unavailable(message: string): Fault {
   return new Fault('shard_unavailable', message, { retryAfterMs: 1000 });
-}
-
-/** As the actor system sees it: these say that nothing was done, and a repeat may be. */
-function claimsNoEffect(fault: Fault): boolean {
-  return fault.retryable && fault.code !== 'outcome_unknown' && fault.code !== 'shard_unavailable';
-}
-
-function unknownBecause(cause: Fault): Fault {
-  return new Fault('outcome_unknown', 'an earlier attempt had no answer', {
-    cause,
-    ...(cause.retryAfterMs === undefined ? undefined : { retryAfterMs: cause.retryAfterMs }),
-  });
 }

@@ -7,7 +7,8 @@
  *
  * While away it tries again for ever, with a back-off. It keeps nothing for later: what cannot be sent now is refused now, and what was
  * published while a member was away is lost to it. Redis pub/sub loses what is on its way at a restart, so a send whose answer is lost
- * rejects: nobody knows who heard it.
+ * rejects: nobody knows who heard it. Whoever may publish on this Redis can speak as a member: it must be the cluster's own, or
+ * closed to others by its users and rights.
  */
 import { randomBytes } from 'node:crypto';
 import type { Bus, Topic } from '../runtime/bus.ts';
