@@ -38,7 +38,7 @@ test('each bad value is one line that names its variable', () => {
     DATABASE_URL: 'mysql://localhost/x',
     REDIS_URL: 'http://localhost',
     CLUSTER_ID: 'a b',
-    NODE_ID: 'x'.repeat(65),
+    NODE_ID: 'x'.repeat(38),
     SHARED_PORT: 'yes',
     NODE_WEIGHT: '0',
     ADMIN_KEY: 'short',

@@ -18,6 +18,8 @@ export class ConfigError extends Refusal {
 
 export const SECRET_NAMES = ['ADMIN_KEY', 'TOKEN_SECRET', 'DATA_KEY'] as const;
 export type SecretName = (typeof SECRET_NAMES)[number];
+/** An incarnation's name begins with it, and names connections: 63 bytes in all. Three are left for the number that `--nodes` adds. */
+const NODE_ID_MAX = 37;
 const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
 
 export interface Config {
@@ -89,7 +91,7 @@ export function parseConfig(env: Environment): Config {
     dataDir: text('DATA_DIR') ?? '.data',
     redisUrl,
     clusterId: name(text, 'CLUSTER_ID', 'stampede'),
-    nodeId: name(text, 'NODE_ID', 'node-1'),
+    nodeId: name(text, 'NODE_ID', 'node-1', NODE_ID_MAX),
     nodeWeight: weight(text, 'NODE_WEIGHT'),
     secrets,
     paymentProvider: 'sandbox',
@@ -149,10 +151,10 @@ function weight(text: (name: string) => string | null, variable: string): number
   return number;
 }
 
-function name(text: (name: string) => string | null, variable: string, fallback: string): string {
+function name(text: (name: string) => string | null, variable: string, fallback: string, lengthMax = 64): string {
   const value = text(variable) ?? fallback;
-  if (!/^[A-Za-z0-9._-]{1,64}$/.test(value))
-    throw new ConfigError(variable, `must be 1 to 64 of A-Z a-z 0-9 . _ -, not ${quote(value)}`);
+  if (!/^[A-Za-z0-9._-]+$/.test(value) || value.length > lengthMax)
+    throw new ConfigError(variable, `must be 1 to ${lengthMax} of A-Z a-z 0-9 . _ -, not ${quote(value)}`);
   return value;
 }
 

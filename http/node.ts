@@ -147,7 +147,7 @@ async function wire(
   const join = () =>
     joinCluster({
       database,
-      nodeId: config.nodeId.slice(0, 40),
+      nodeId: config.nodeId,
       weight: config.nodeWeight,
       lanes: LANES,
       clock,
@@ -220,7 +220,7 @@ async function wire(
     subjects: subjectsOf(subjects),
     readSide: readSideOf(db),
     jobs: jobs.admin,
-    cluster: clusterAccess(storage.database, config.nodeId, actors),
+    cluster: clusterAccess(database, config.nodeId, actors),
     tokens: new CartTokens(secrets.tokenSecrets),
     cursorSecrets: secrets.tokenSecrets,
     adminAnswers: adminAnswersOf(db),
