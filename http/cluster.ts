@@ -1,13 +1,13 @@
 /** What this node tells of the cluster: to operators who ask, to whoever scrapes metrics, and to the other members. */
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import type { Bus } from '../runtime/bus.ts';
+import type { Succession } from '../runtime/succession.ts';
 import { type ClusterView, readCluster } from '../schema/cluster-view.ts';
 import type { Database } from '../schema/database.ts';
 import { requestDrain } from '../schema/members.ts';
 import type { ClusterAccess } from './app.ts';
 import { faulting } from './database-fault.ts';
 import type { Metrics } from './metrics.ts';
-import type { Succession } from './succession.ts';
 
 export function clusterAccess(database: Database, nodeId: string, actors: Succession): ClusterAccess {
   return {

@@ -11,6 +11,7 @@ import { sandboxProvider } from '../payments/sandbox-client.ts';
 import type { EffectHandler } from '../runtime/actor.ts';
 import { SystemClock } from '../runtime/clock.ts';
 import { ShardNews } from '../runtime/shard-news.ts';
+import { Succession } from '../runtime/succession.ts';
 import { Catalogue } from '../schema/catalogue.ts';
 import { isCatalogueEmpty, seedCatalogue } from '../schema/demo.ts';
 import { join as joinCluster } from '../schema/members.ts';
@@ -23,6 +24,7 @@ import type { PriceRequest } from '../workers/quote.ts';
 import type { App } from './app.ts';
 import { adminAnswersOf, readSideOf, subjectsOf } from './app-sources.ts';
 import { auditLog } from './audit-log.ts';
+import { CART_HISTORY } from './cart-histories.ts';
 import { cartResponder } from './cart-view.ts';
 import { TrustedProxies } from './client-address.ts';
 import { clusterAccess, publishStatus, registerClusterMetrics } from './cluster.ts';
@@ -43,7 +45,6 @@ import { skuResponder } from './sku-view.ts';
 import { StockCache } from './stock-cache.ts';
 import { StockNews } from './stock-news.ts';
 import { LANES, type Storage } from './storage.ts';
-import { Succession } from './succession.ts';
 import { AdminKeys, CartTokens } from './tokens.ts';
 
 export interface NodeOptions {
@@ -158,6 +159,7 @@ async function wire(
       identity: identityOf(secrets),
     });
   const actors = new Succession({
+    clock,
     open: (leaving) =>
       openIncarnation(
         {
@@ -204,7 +206,9 @@ async function wire(
     provider,
     subjects,
     mailer: openMailer({ smtpUrl: config.smtpUrl ?? undefined, directory: `${storage.dataDir}/mail` }),
-    removeCart: async (cartId, outboxId) => actors.serving.removeCart(cartId, outboxId),
+    removeCart: async (cartId, outboxId) => {
+      await actors.serving.perform({ type: 'cart', id: cartId }, CART_HISTORY, outboxId);
+    },
     now: () => clock.now(),
     log,
   });

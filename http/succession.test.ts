@@ -9,11 +9,12 @@ import { Fault } from '../runtime/fault.ts';
 import { MemoryNetwork } from '../runtime/memory-bus.ts';
 import { Refusal } from '../runtime/refusal.ts';
 import { shardOf } from '../runtime/shard.ts';
+import { Succession } from '../runtime/succession.ts';
 import { type JoinOptions, join, requestDrain } from '../schema/members.ts';
 import { migratedTestDatabase, type TestDatabase, until } from '../schema/test-database.ts';
+import { CART_HISTORY } from './cart-histories.ts';
 import { openIncarnation } from './incarnation.ts';
 import { LANES } from './storage.ts';
-import { Succession } from './succession.ts';
 
 /** The database's clock, ahead by as much as a test says. */
 class LaterClock extends SystemClock {
@@ -50,6 +51,7 @@ async function node(nodeId: string, { rejoins = true, identities = [] }: NodeOpt
   const bus = network.bus(nodeId);
   const identity = { dataKey: 'k', signing: 's', verifying: ['s'] };
   const one = new Succession({
+    clock,
     open: (leaving) =>
       openIncarnation(
         {
@@ -120,7 +122,7 @@ test('the history of an expired cart is removed by its owner, whoever runs the j
     await owner.ask({ type: 'cart', id }, { kind: 'get' });
     assert.equal(await events(id), 2);
     const other = owner === first ? second : first;
-    await other.serving.removeCart(id, `cart-cleanup:${id}`);
+    await other.serving.perform({ type: 'cart', id }, CART_HISTORY, `cart-cleanup:${id}`);
     assert.equal(await events(id), 0);
     clock.aheadMs = 0;
   }

@@ -97,6 +97,8 @@ export interface ActorSystemOptions {
   readonly responders?: Readonly<Record<string, Responder<any, any>>>;
   readonly handlers?: Readonly<Record<string, EffectHandler>>;
   readonly limits?: Partial<Limits>;
+  /** Where the random part of new ids comes from. Default: the platform's cryptographic source; the simulator hands in a seeded one. */
+  readonly random?: { nextUint32(): number };
   /** Told of what an operator should know (quarantine, failed batches, fencing); must not throw. */
   readonly report?: (event: string, detail: Readonly<Record<string, unknown>>) => void;
 }
@@ -177,6 +179,7 @@ class System implements ActorSystem {
       lane,
       evict: (cell) => this.#residents.evict(cell, null),
       reach: (to, sender) => this.#intake.reach(to, sender),
+      random: options.random,
       report,
     });
     this.#residents = new Residents({

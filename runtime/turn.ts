@@ -39,6 +39,8 @@ export interface TurnsOptions {
   readonly evict: (cell: Cell) => void;
   /** The actor, where a message of `sender` may be decided in the sender's batch; else null. */
   readonly reach: (to: ActorRef, sender: Cell) => Cell | null;
+  /** See `ActorSystemOptions.random`. */
+  readonly random: { nextUint32(): number } | undefined;
   readonly report: (event: string, detail: Readonly<Record<string, unknown>>) => void;
 }
 
@@ -50,7 +52,11 @@ class TurnContext implements DecideContext {
   seq = 0;
   version = 0;
   key: KeyRef | undefined = undefined;
-  readonly #ids = new V7Generator();
+  readonly #ids: V7Generator;
+
+  constructor(random: TurnsOptions['random']) {
+    this.#ids = new V7Generator(random);
+  }
 
   newId(prefix: string): string {
     return `${prefix}_${this.#ids.generateOrResetWithTs(this.now).toString()}`;
@@ -59,13 +65,14 @@ class TurnContext implements DecideContext {
 
 export class Turns {
   readonly #options: TurnsOptions;
-  readonly #context = new TurnContext();
+  readonly #context: TurnContext;
   readonly #entries: Entries;
   readonly #answering: Answering;
   readonly #carrier: Carrier;
 
   constructor(options: TurnsOptions) {
     this.#options = options;
+    this.#context = new TurnContext(options.random);
     this.#entries = new Entries(options);
     this.#carrier = new Carrier({
       limits: options.limits,

@@ -5,10 +5,10 @@
  * What should go where is the membership's to say (`surplus`), how one shard goes is the actor system's (`give`). A shard that did not go
  * is still in the surplus of a later round, if it still should go.
  */
-import type { Clock } from '../runtime/clock.ts';
-import type { ClusterMembership } from '../runtime/members.ts';
-import { SHARD_COUNT } from '../runtime/shard.ts';
-import type { ActorSystem } from '../runtime/system.ts';
+import type { Clock } from './clock.ts';
+import type { ClusterMembership } from './members.ts';
+import { SHARD_COUNT } from './shard.ts';
+import type { ActorSystem } from './system.ts';
 
 export interface BalancingOptions {
   readonly membership: ClusterMembership;

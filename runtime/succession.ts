@@ -9,15 +9,16 @@
  * - `ended`: by `end`, from either.
  * Beside that a node is `leaving` from `giveAll` on, or once an operator has asked it to: its incarnations serve, but have no shards.
  */
-import { setTimeout as sleep } from 'node:timers/promises';
-import type { ActorRef } from '../runtime/actor.ts';
-import { Fault } from '../runtime/fault.ts';
-import { Refusal } from '../runtime/refusal.ts';
-import type { ActorSystem, AskOptions } from '../runtime/system.ts';
+import type { ActorRef } from './actor.ts';
+import type { Clock } from './clock.ts';
+import { Fault } from './fault.ts';
 import type { Incarnation } from './incarnation.ts';
+import { Refusal } from './refusal.ts';
+import type { ActorSystem, AskOptions } from './system.ts';
 
 export interface SuccessionOptions {
   readonly open: (leaving: boolean) => Promise<Incarnation>;
+  readonly clock: Clock;
   /** Whether a fenced node joins anew. False where nobody else may be on its database. */
   readonly rejoins: boolean;
   /** It cannot go on; one line. */
@@ -34,7 +35,9 @@ export class Succession implements Pick<ActorSystem, 'ask'> {
   /** How often it was fenced. */
   fencings = 0;
   readonly #options: SuccessionOptions;
-  readonly #ending = new AbortController();
+  #ending = false;
+  /** Ends the pause between two tries. */
+  #hurry: () => void = () => {};
   #current: Incarnation | null = null;
   #joining: Promise<void> = Promise.resolve();
   #leaving = false;
@@ -86,7 +89,8 @@ export class Succession implements Pick<ActorSystem, 'ask'> {
 
   /** Ends the incarnation in order. Nothing is joined any more. */
   async end(drainMs: number): Promise<void> {
-    this.#ending.abort();
+    this.#ending = true;
+    this.#hurry();
     await this.#joining;
     await this.#current?.end(drainMs);
     this.#current = null;
@@ -117,8 +121,7 @@ export class Succession implements Pick<ActorSystem, 'ask'> {
 
   async #rejoin(): Promise<void> {
     const { open, log, onFatal } = this.#options;
-    const { signal } = this.#ending;
-    for (let attempt = 0; !signal.aborted; attempt++) {
+    for (let attempt = 0; !this.#ending; attempt++) {
       try {
         this.#serve(await open(this.#leaving));
         log.info({ incarnation: this.#current?.membership.incarnation }, 'joined anew');
@@ -131,8 +134,19 @@ export class Succession implements Pick<ActorSystem, 'ask'> {
         log.warn({ error: String(error), attempt }, 'could not join yet');
       }
       const delayMs = Math.min(BACKOFF_MAX_MS, BACKOFF_MIN_MS * 2 ** attempt);
-      await sleep(delayMs, undefined, { signal }).catch(() => {});
+      await this.#pause(delayMs);
     }
+  }
+
+  async #pause(delayMs: number): Promise<void> {
+    if (this.#ending) return;
+    await new Promise<void>((resolve) => {
+      const timer = this.#options.clock.setTimeout(resolve, delayMs);
+      this.#hurry = () => {
+        timer.cancel();
+        resolve();
+      };
+    });
   }
 }
 
