@@ -22,7 +22,7 @@ export interface JoinOptions {
   /** One fence is made for each; the journal may use as many. */
   readonly lanes: number;
   readonly clock: LeaseClock;
-  /** How long an acknowledged renewal allows to answer. Default 2,000. */
+  /** How long an acknowledged renewal allows to answer. Default 2,000; without a bus 5,000, since nobody waits for its shards. */
   readonly leaseMs?: number;
   /** True where something else proves that no other process can be alive (the embedded database's lock). Default false. */
   readonly takeAtOnce?: boolean;
@@ -46,6 +46,7 @@ export interface JoinOptions {
 export type { MemberIdentity } from '../runtime/member-store.ts';
 
 const LEASE_MS = 2_000;
+const LONE_LEASE_MS = 5_000;
 const LOOK_MS = 250;
 /** A look, a takeover, and the end of backends that a takeover waits for. */
 const POOL_SIZE = 3;
@@ -56,7 +57,8 @@ const STATEMENT_MS = 5_000;
  * Rejects with one line where a living member is in the way.
  */
 export async function join(options: JoinOptions): Promise<ClusterMembership> {
-  const { nodeId, clock, lanes, takeAtOnce = false, leaseMs = LEASE_MS } = options;
+  const { nodeId, clock, lanes, takeAtOnce = false } = options;
+  const leaseMs = options.leaseMs ?? (options.bus === true ? LEASE_MS : LONE_LEASE_MS);
   if (Buffer.byteLength(nodeId) > 40) throw new Refusal('a node id has at most 40 bytes');
   const incarnation = `${nodeId}.${randomBytes(8).toString('hex')}`;
   const database = openDatabase({
@@ -66,7 +68,7 @@ export async function join(options: JoinOptions): Promise<ClusterMembership> {
     statementTimeoutMs: STATEMENT_MS,
   });
   const store = new PgMemberStore({ database, clock, leaseMs });
-  const lease = leaseOf(options, database, incarnation);
+  const lease = leaseOf({ ...options, leaseMs }, database, incarnation);
   try {
     const candidate: Candidate = {
       incarnation,
@@ -125,8 +127,8 @@ export async function requestDrain({ db }: Database, nodeId: string): Promise<bo
 }
 
 /** Its renewals from this loop, the first of all among them, bring the database's clock, before anything is decided by it. */
-function leaseOf(options: JoinOptions, database: Database, incarnation: string): Lease {
-  const { clock, leaseMs = LEASE_MS } = options;
+function leaseOf(options: JoinOptions & { leaseMs: number }, database: Database, incarnation: string): Lease {
+  const { clock, leaseMs } = options;
   const renewal = async (): Promise<boolean> => {
     const sentAt = clock.monotonic();
     const databaseMs = await renew(database.pool, incarnation);
