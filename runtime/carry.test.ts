@@ -43,7 +43,11 @@ interface Buyer {
   got: string[];
   missed: string[];
 }
-type BuyerCommand = { readonly kind: 'buy'; readonly op: string } | { readonly kind: 'look' };
+type BuyerCommand =
+  | { readonly kind: 'buy'; readonly op: string }
+  /** Had from elsewhere: asks nobody. */
+  | { readonly kind: 'note'; readonly op: string }
+  | { readonly kind: 'look' };
 type BuyerEvent = { readonly kind: 'wants' | 'got' | 'missed'; readonly op: string };
 type BuyerReply = { readonly ok: boolean; readonly got: readonly string[] };
 
@@ -55,6 +59,8 @@ const buyer: ActorType<Buyer, BuyerCommand, BuyerEvent, BuyerReply> = {
     switch (command.kind) {
       case 'buy':
         return { events: [{ kind: 'wants', op: command.op }], park: command.op };
+      case 'note':
+        return { events: [{ kind: 'got', op: command.op }], reply: { ok: true, got: [...state.got, command.op] } };
       case 'look':
         return { reply: { ok: true, got: [...state.got] } };
       case '$outcome': {
@@ -221,6 +227,41 @@ it('a refusal that rests on what is not written is not told', async () => {
     for (const outcome of outcomes) assert.equal(outcome.status, 'rejected');
     assert.deepEqual(await market.taken(), []);
     assert.equal((await market.buy('b', 'again')).ok, true);
+  });
+});
+
+it('an actor whose unit cannot be written is not loaded before what it had decided earlier is', async () => {
+  await inMarket(async (market) => {
+    await market.taken();
+    await market.got('b');
+    const appends: { commit(): void; lose(): void }[] = [];
+    market.intercept = (_batch, commit) =>
+      new Promise((resolve, reject) => {
+        appends.push({
+          commit: () => resolve(commit()),
+          lose: () => reject(new AppendError('unknown', 'cut')),
+        });
+      });
+    const lost = market.system.ask({ type: 'stall', id: 's' }, { kind: 'take', op: 'lost' });
+    await settle();
+    const noted = market.system.ask({ type: 'buyer', id: 'b' }, { kind: 'note', op: 'noted' });
+    const bought = market.buy('b', 'bought');
+    const outcomes = Promise.allSettled([lost, bought, noted]);
+    appends[0]?.lose();
+    await settle();
+    assert.equal(appends.length, 2, 'the note is on its way');
+    const seen = Promise.allSettled([market.got('b')]);
+    await settle();
+    appends[1]?.commit();
+    assert.deepEqual(
+      (await outcomes).map(({ status }) => status),
+      ['rejected', 'rejected', 'fulfilled'],
+    );
+    market.intercept = (_batch, commit) => commit();
+    // It rests on what failed, or shows what did not.
+    for (const read of await seen) if (read.status === 'fulfilled') assert.deepEqual(read.value, ['noted']);
+    assert.deepEqual(await market.got('b'), ['noted']);
+    assert.deepEqual((await market.buy('b', 'again')).got, ['noted', 'again']);
   });
 });
 

@@ -177,7 +177,11 @@ export class Lane {
       const alive: Entry[] = [];
       for (let at = 0; at < rest.length; at += rest[at]?.unit?.entries.length ?? 1) {
         const entry = rest[at] as Entry;
-        if (this.#alive(entry)) alive.push(...entriesOf(entry));
+        if (canBeWritten(entry)) alive.push(...entriesOf(entry));
+        else if (endsBatch(entry, alive)) {
+          this.#parts.push(rest.slice(at));
+          return alive;
+        } else this.#void(entry);
       }
       if (alive.length > 0) return alive;
     }
@@ -186,7 +190,8 @@ export class Lane {
     let bytes = 0;
     for (let entry = this.#queue.peek(); entry !== undefined; entry = this.#queue.peek()) {
       const entries = entriesOf(entry);
-      const alive = this.#alive(entry);
+      const alive = canBeWritten(entry);
+      if (!alive && endsBatch(entry, part)) break;
       if (alive) {
         for (const member of entries) {
           rows += 1 + member.rows.length;
@@ -200,24 +205,18 @@ export class Lane {
         if (alive) part.push(member);
       }
       this.#taken += entries.length;
+      if (!alive) this.#void(entry);
     }
     return part.length === 0 ? null : part;
   }
 
-  /** False where the entry, or the unit that it begins, can no longer be written: it has failed then, with its actors. */
-  #alive(first: Entry): boolean {
-    if (
-      first.unit === null
-        ? hasFuture(first.cell)
-        : first.unit.entries.every(({ cell }) => hasFuture(cell)) && first.unit.rests.every(hasFuture)
-    )
-      return true;
+  /** Fails an entry, or the unit that it begins, with its actors: it can no longer be written. */
+  #void(first: Entry): void {
     for (const entry of entriesOf(first)) {
       if (hasFuture(entry.cell))
         this.#host.failed([entry], new Fault('database_unavailable', 'what it rests on was not written'));
       else this.#host.dropped(entry);
     }
-    return false;
   }
 
   async #write(part: Entry[]): Promise<void> {
@@ -376,6 +375,21 @@ export class Lane {
       this.#clock.setTimeout(resolve, delayMs);
     });
   }
+}
+
+/** Nothing of it, or of the unit that it begins, has failed since. */
+function canBeWritten(first: Entry): boolean {
+  const { unit } = first;
+  if (unit === null) return hasFuture(first.cell);
+  return unit.entries.every(({ cell }) => hasFuture(cell)) && unit.rests.every(hasFuture);
+}
+
+/**
+ * A unit fails by what one of its actors rested on, so the others may have entries before it that are sound: those are written first, or
+ * an actor would be loaded again from a history that they are still missing from.
+ */
+function endsBatch(failing: Entry, before: readonly Entry[]): boolean {
+  return failing.unit !== null && before.length > 0;
 }
 
 /** The actor has not failed since. */
