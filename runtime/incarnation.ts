@@ -16,6 +16,8 @@ import type { Service } from './remote.ts';
 import { Router } from './router.ts';
 import { type ActorSystem, type ActorSystemOptions, createActorSystem } from './system.ts';
 
+const LINGER_MS = 400;
+
 /** What a service of an incarnation works with. */
 export interface Own<J extends GivingJournal> {
   readonly journal: J;
@@ -144,12 +146,21 @@ class Serving<J extends GivingJournal> implements Incarnation {
   async end(drainMs: number): Promise<void> {
     if (this.state === 'fenced' || this.state === 'ended') return;
     await this.system.drain(drainMs);
+    if (this.router !== null && this.membership.members().length > 1) await this.#linger();
     if (this.#isFenced()) return;
     this.state = 'ended';
     this.balancing.stop();
     this.router?.close();
     await this.#journal.close();
     await this.membership.leave();
+  }
+
+  /**
+   * Others may have sent it something before they learned that its shards are elsewhere. Unanswered that would be unknown to them; so it
+   * stays for longer than they take to look at the rows, says where the shards are, and sends its last answers.
+   */
+  #linger(): Promise<void> {
+    return new Promise((resolve) => void this.#options.clock.setTimeout(resolve, LINGER_MS));
   }
 
   /** Of one that could not begin. */
