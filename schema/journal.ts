@@ -227,7 +227,8 @@ export class PgJournal implements GivingJournal {
     const lost = (error?: Error): void => {
       if (lane.client !== client) return;
       lane.client = null;
-      if (!this.#closed) database.options.log('lane_connection_lost', { lane: lane.index, error: error?.message ?? 'closed' });
+      if (!this.#closed)
+        database.options.log('lane_connection_lost', { lane: lane.index, error: error?.message ?? 'closed' });
     };
     client.on('error', lost);
     client.on('end', () => lost());
