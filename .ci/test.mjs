@@ -50,7 +50,9 @@ async function postgres() {
   } catch {
     const { startEmbedded } = await import('../dist/schema/embedded.js');
     const dataDir = mkdtempSync(join(tmpdir(), 'stampede-test-pg-'));
-    const embedded = await startEmbedded({ dataDir, log: { info() {}, warn() {}, error() {} } });
+    // A cluster of three nodes takes some fifty connections, and two test files run at a time.
+    const settings = { max_connections: '200' };
+    const embedded = await startEmbedded({ dataDir, settings, log: { info() {}, warn() {}, error() {} } });
     cleanups.push(async () => {
       await embedded.stop();
       rmSync(dataDir, { recursive: true, force: true });
