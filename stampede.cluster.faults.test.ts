@@ -17,8 +17,9 @@ import {
   underLoad,
 } from './bench/cluster-scene.ts';
 import { faketimeMissing, SteppedClock } from './bench/faketime.ts';
+import { type NextRelease, nextRelease } from './bench/next-release.ts';
 import { redisMissing } from './bench/redis-process.ts';
-import { pause, until } from './bench/shop-process.ts';
+import { entryPoint, pause, until } from './bench/shop-process.ts';
 
 const skip = redisMissing() ?? false;
 const server = process.env.TEST_DATABASE_URL;
@@ -127,3 +128,47 @@ test('three rolling restarts under load fail no request', { skip }, async (t) =>
   });
   t.diagnostic(JSON.stringify(result));
 });
+
+test('a rolling upgrade, back and forth: events are written in the version that all read, and no actor is quarantined', {
+  skip,
+}, async (t) => {
+  const next = nextRelease();
+  try {
+    const result = await underLoad({ server }, (scene) => upgrade(scene, next));
+    t.diagnostic(JSON.stringify(result));
+    const { 'nobody listens': _fromNodesThatAreDown, ...failures } = result.failures;
+    assert.deepEqual(failures, {}, 'nobody noticed');
+  } finally {
+    next.remove();
+  }
+});
+
+async function upgrade({ cluster, load }: Scene, next: NextRelease): Promise<void> {
+  const written = async () => {
+    const [row] = await cluster.query<{ version: number }>(
+      `SELECT max(version) AS version FROM stampede.journal WHERE type = 'cart'`,
+    );
+    return row?.version;
+  };
+  const release = async (index: number, entry: string) => {
+    const node = cluster.node(index);
+    assert.equal(await node.terminate(), 0, node.logTail());
+    await node.start({ entry });
+    await cluster.settled();
+    await goesOn(load);
+  };
+  for (const index of [0, 1]) await release(index, next.entry);
+  assert.equal(await written(), next.cartVersion - 1, 'while the old release lives its version is written');
+  for (const index of [1, 0]) await release(index, entryPoint());
+  for (const index of [0, 1, 2]) await release(index, next.entry);
+  await until(
+    'the next version is written once nobody needs the old',
+    async () => (await written()) === next.cartVersion,
+  );
+  await goesOn(load);
+  // What is written now the old release cannot read: it must not come back.
+  const node = cluster.node(0);
+  assert.equal(await node.terminate(), 0, node.logTail());
+  await assert.rejects(node.start({ entry: entryPoint() }), /cart/);
+  await node.start({ entry: next.entry });
+}
