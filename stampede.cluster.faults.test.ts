@@ -9,6 +9,7 @@ import {
   goesOn,
   incarnationOf,
   killRounds,
+  NOT_TAKEN,
   pauseRounds,
   redisRounds,
   rollingRestart,
@@ -39,7 +40,7 @@ test('Redis killed and restarted 5 times', { skip }, async (t) => {
 });
 
 test('PostgreSQL restarted with -m immediate 5 times: nobody is taken over because of it', { skip }, async (t) => {
-  const result = await underLoad({ server, ownPostgres: true }, async (scene) => {
+  const result = await underLoad({ server }, async (scene) => {
     const { cluster, load } = scene;
     const incarnations = () => Promise.all(cluster.nodes.map((node) => incarnationOf(cluster, node)));
     const before = await incarnations();
@@ -136,8 +137,8 @@ test('a rolling upgrade, back and forth: events are written in the version that 
   try {
     const result = await underLoad({ server }, (scene) => upgrade(scene, next));
     t.diagnostic(JSON.stringify(result));
-    const { 'nobody listens': _fromNodesThatAreDown, ...failures } = result.failures;
-    assert.deepEqual(failures, {}, 'nobody noticed');
+    const noticed = Object.keys(result.failures).filter((end) => !/^503/.test(end) && !NOT_TAKEN.includes(end));
+    assert.deepEqual(noticed, [], 'no actor is quarantined, no request is cut off');
   } finally {
     next.remove();
   }

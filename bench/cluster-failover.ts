@@ -6,7 +6,7 @@ import type { CartsByShard } from './cluster-carts.ts';
 import type { ClusterNode } from './cluster-node.ts';
 import type { Cluster } from './cluster-process.ts';
 import { median } from './machine.ts';
-import { pause } from './shop-process.ts';
+import { noAnswerOf, pause } from './shop-process.ts';
 import { addLine, type CartHandle } from './shopper.ts';
 
 export interface FailoverReport {
@@ -81,6 +81,8 @@ async function firstWrite(
 export interface DrainReport {
   readonly drains: number;
   readonly requests: number;
+  /** Connections that the kernel reset before the node took them; made again on another node. */
+  readonly resets: number;
   /** By name: statuses that were no 2xx, connections that broke under a request. */
   readonly failures: Readonly<Record<string, number>>;
   readonly slowestMs: number;
@@ -110,6 +112,7 @@ export async function drainRounds({
   const all = carts.flat();
   const failures: Record<string, number> = {};
   let requests = 0;
+  let resets = 0;
   let slowestMs = 0;
   let drainMs = 0;
   const fail = (name: string) => {
@@ -124,9 +127,14 @@ export async function drainRounds({
         if (answer.status !== 200) fail(`${answer.status} ${answer.body?.code ?? ''}`);
         break;
       } catch (error) {
+        const end = noAnswerOf(error);
         // Nobody took it: as a balancer would, ask another node.
-        if ((error as { code?: string }).code === 'ECONNREFUSED') continue;
-        fail('broken off');
+        if (end === 'nobody listens') continue;
+        if (end === 'reset at connect') {
+          resets++;
+          continue;
+        }
+        fail(end);
         break;
       }
     }
@@ -151,7 +159,7 @@ export async function drainRounds({
     await node.start();
     await cluster.settled();
   }
-  return { drains, requests, failures, slowestMs, drainMs };
+  return { drains, requests, resets, failures, slowestMs, drainMs };
 }
 
 export const ms = (value: number) => `${Math.round(value)} ms`;

@@ -129,7 +129,7 @@ function describe({ failover, drain, remote, scale, model }: ClusterBenchReport)
     );
   if (drain !== null)
     lines.push(
-      `planned drain, ${drain.drains} drains under ${drain.requests} requests: failures ${JSON.stringify(drain.failures)}, slowest request ${ms(drain.slowestMs)}, slowest drain ${ms(drain.drainMs)}`,
+      `planned drain, ${drain.drains} drains under ${drain.requests} requests: failures ${JSON.stringify(drain.failures)}, ${drain.resets} connections reset before they were taken, slowest request ${ms(drain.slowestMs)}, slowest drain ${ms(drain.drainMs)}`,
     );
   const rows = [...(remote?.rows ?? []), ...(scale?.rows ?? [])];
   if (rows.length > 0) lines.push('', ...table(rows));

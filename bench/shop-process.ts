@@ -48,6 +48,19 @@ export interface Answer {
   readonly text: string;
 }
 
+/**
+ * How a request came to no answer. A connection that is reset before it ever carried an answer may have been one that the server never took:
+ * the kernel resets those which wait to be taken when their listener closes.
+ */
+export type NoAnswer = 'nobody listens' | 'reset at connect' | 'broken off' | 'timed out';
+
+export function noAnswerOf(error: unknown): NoAnswer {
+  const { code, message, fresh } = error as { code?: string; message?: string; fresh?: boolean };
+  if (code === 'ECONNREFUSED') return 'nobody listens';
+  if (message === 'timed out') return 'timed out';
+  return code === 'ECONNRESET' && fresh === true ? 'reset at connect' : 'broken off';
+}
+
 export interface RequestOptions {
   readonly body?: unknown;
   readonly token?: string;
@@ -243,7 +256,7 @@ function request(
         });
       },
     );
-    call.once('error', reject);
+    call.once('error', (error) => reject(Object.assign(error, { fresh: !call.reusedSocket })));
     call.once('timeout', () => call.destroy(new Error('timed out')));
     if (data !== undefined) call.write(data);
     call.end();

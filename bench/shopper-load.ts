@@ -5,7 +5,7 @@
  */
 import { randomUUID } from 'node:crypto';
 import type { CartRecord, Ledger, OrderRecord } from './ledger.ts';
-import { type Answer, pause, type RequestOptions, type Storefront } from './shop-process.ts';
+import { type Answer, noAnswerOf, pause, type RequestOptions, type Storefront } from './shop-process.ts';
 import { ADDRESS, TEXAS } from './shopper.ts';
 
 /** Every card of the sandbox; the good one more often, as most are. */
@@ -44,7 +44,7 @@ export interface ShopperLoadOptions {
 const OPEN_CODES: readonly string[] = ['outcome_unknown', 'shard_unavailable', 'pricing_unavailable'];
 
 export class ShopperLoad {
-  /** How often each end of a try was met: "200", "503 shard_unavailable", "broken off", "timed out", "nobody listens". */
+  /** How often each end of a try was met: "200", "503 shard_unavailable", and those of `NoAnswer`. */
   readonly ends = new Map<string, number>();
   /** The slowest answer that came, in milliseconds. */
   slowestMs = 0;
@@ -230,7 +230,7 @@ export class ShopperLoad {
       this.slowestMs = Math.max(this.slowestMs, performance.now() - started);
       end = answer.status >= 400 ? `${answer.status} ${answer.body?.code ?? ''}` : String(answer.status);
     } catch (error) {
-      end = endOf(error);
+      end = noAnswerOf(error);
     }
     this.ends.set(end, (this.ends.get(end) ?? 0) + 1);
     return answer ?? end;
@@ -254,10 +254,4 @@ export class ShopperLoad {
 /** Not an end: the same call is to be made again under its key. */
 function isUndecided({ status, body }: Answer): boolean {
   return status === 503 || status === 429 || (status === 409 && /_in_progress$/.test(body.code));
-}
-
-function endOf(error: unknown): string {
-  const { code, message } = error as { code?: string; message?: string };
-  if (code === 'ECONNREFUSED') return 'nobody listens';
-  return message === 'timed out' ? 'timed out' : 'broken off';
 }
