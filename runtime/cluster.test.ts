@@ -139,7 +139,10 @@ class Node {
         assert.deepEqual(tables.shards[shard], { shard, owner: this.incarnation, epoch: member.epoch(shard) });
         tables.shards[shard] = { shard, owner: to, epoch: member.epoch(shard) + 1 };
       }
-      member.gave(shards, to);
+      member.gave(
+        shards.map((shard) => ({ shard, epoch: member.epoch(shard) })),
+        to,
+      );
     }
   }
 }

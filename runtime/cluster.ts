@@ -17,7 +17,7 @@ import { Placements, surplusOf } from './balance.ts';
 import type { Clock } from './clock.ts';
 import type { Lease } from './lease.ts';
 import type { MemberRow, MemberStore } from './member-store.ts';
-import type { ClusterMembership, MemberSeen, ShardOwner, Surplus } from './members.ts';
+import type { ClusterMembership, GivenShard, MemberSeen, ShardOwner, Surplus } from './members.ts';
 import { ShardTable } from './shard-table.ts';
 import { Watch } from './watch.ts';
 
@@ -133,10 +133,8 @@ export class ClusterMember implements ClusterMembership {
     else this.#drainListeners.push(listener);
   }
 
-  gave(shards: readonly number[], to: string): void {
-    this.#tellMoved(
-      this.#table.read(shards.map((shard) => ({ shard, owner: to, epoch: this.#table.epoch(shard) + 1 }))),
-    );
+  gave(shards: readonly GivenShard[], to: string): void {
+    this.#tellMoved(this.#table.read(shards.map(({ shard, epoch }) => ({ shard, owner: to, epoch: epoch + 1 }))));
     this.#tellChanged();
   }
 

@@ -10,7 +10,7 @@ import { SystemClock } from './clock.ts';
 import { Fault } from './fault.ts';
 import { type ProbeCommand, type ProbeReply, type ProbeState, probe } from './fixture.ts';
 import type { Limits } from './limits.ts';
-import type { GivingMembership } from './members.ts';
+import type { GivenShard, GivingMembership } from './members.ts';
 import { MemoryJournal, MemoryStore } from './memory.ts';
 import type { ForwardedCall, Remote } from './remote.ts';
 import { SHARD_COUNT, shardOf } from './shard.ts';
@@ -56,8 +56,10 @@ export class ToyMembership implements GivingMembership {
   writes(_type: string, newest: number): number {
     return newest;
   }
-  gave(shards: readonly number[], to: string): void {
-    for (const shard of shards) this.#known[shard] = { owner: to, epoch: this.epoch(shard) + 1 };
+  gave(shards: readonly GivenShard[], to: string): void {
+    for (const { shard, epoch } of shards) {
+      if (epoch + 1 > this.epoch(shard)) this.#known[shard] = { owner: to, epoch: epoch + 1 };
+    }
   }
 }
 

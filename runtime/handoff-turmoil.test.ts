@@ -290,6 +290,12 @@ class Turmoil {
         commit();
         this.#written(batch, membership.incarnation);
       });
+    // What became of a gift is known late, when the rows have been read and the shard may be on its way again.
+    const resolveGift = journal.resolveGift.bind(journal);
+    journal.resolveGift = async (gift) => {
+      await settle((gifts * 7) % 9);
+      return resolveGift(gift);
+    };
     journal.interceptGift = (_gift, commit) => befall(next(this.#gifts, gifts++), commit);
   }
 
@@ -317,16 +323,17 @@ class Turmoil {
     // Nothing of a shard is in memory where it has been given away; only a takeover finds actors there.
     const lost = this.cluster.reports.filter(({ event, node }) => event === 'shards_lost' && !this.#dead.has(node));
     assert.deepEqual(lost, []);
+    // A message that was sent twice may still be on its way.
+    const live = this.cluster.nodes.filter(({ membership }) => this.#slots.includes(membership.incarnation));
+    await until(() => live.every(({ system }) => system.stats.commandsOpen === 0), 'nobody waits any more');
     const owners = SHARDS.map((shard) => this.cluster.store.shards.get(shard)?.owner);
     this.cluster.look();
-    for (const { membership, system, sent } of this.cluster.nodes) {
-      if (!this.#slots.includes(membership.incarnation)) continue;
+    for (const { membership, system, sent } of live) {
       assert.deepEqual(
         SHARDS.map((shard) => membership.owns(shard)),
         owners.map((owner) => owner === membership.incarnation),
       );
       assert.equal(system.stats.handoffWaiting, 0);
-      assert.equal(system.stats.commandsOpen, 0);
       seen.forwarded += sent.length;
       system.evictAll();
     }

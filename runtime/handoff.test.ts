@@ -202,6 +202,36 @@ describe('a give', () => {
     });
   }
 
+  it('whose outcome becomes known only after the shard has come back is not taken for a second one', async () => {
+    await inCluster(pair, {}, async (cluster) => {
+      const { journal, membership, system } = cluster.node('A');
+      journal.interceptGift = (_gift, commit) => {
+        commit();
+        throw new AppendError('unknown', 'cut');
+      };
+      let resolve: () => void = () => {};
+      const resolved = new Promise<void>((done) => {
+        resolve = done;
+      });
+      const real = journal.resolveGift.bind(journal);
+      journal.resolveGift = async (gift) => {
+        await resolved;
+        return real(gift);
+      };
+      const give = cluster.give('A', [8], 'B');
+      await until(() => owner(cluster, 8)?.owner === 'B');
+      cluster.look();
+      assert.deepEqual(await cluster.give('B', [8], 'A'), [8]);
+      const write = cluster.ask('A', id, { kind: 'add', op: '1' });
+      resolve();
+      assert.deepEqual(await give, [8]);
+      assert.ok(membership.owns(8));
+      assert.deepEqual((await write).ops, ['1']);
+      assert.equal(system.stats.forwarded, 0);
+      assert.equal(cluster.store.actors.get(`probe\u0000${id}`)?.events[0]?.epoch, 3);
+    });
+  });
+
   it('that finds the journal away is tried again until its time-out, and then the shard stays', async () => {
     await inCluster(pair, { limits: { laneRetryMinMs: 1, laneRetryMaxMs: 5 } }, async (cluster) => {
       const a = cluster.node('A');

@@ -27,7 +27,7 @@ import type { Gate } from './gate.ts';
 import type { Gift, GivingJournal, Journal } from './journal.ts';
 import type { GiftOutcome, Lane } from './lane.ts';
 import type { Limits } from './limits.ts';
-import type { GivingMembership, Membership } from './members.ts';
+import type { GivenShard, GivingMembership, Membership } from './members.ts';
 import type { Stats } from './metrics.ts';
 import type { Residents } from './residents.ts';
 import { laneOf, SHARD_COUNT, shardOf } from './shard.ts';
@@ -60,6 +60,8 @@ interface Parcel {
   state: 'closing' | 'giving' | 'over';
   readonly to: string;
   readonly shards: readonly number[];
+  /** As sent. */
+  given: readonly GivenShard[];
   /** On the monotonic clock. */
   readonly deadline: number;
   readonly lingerUntil: number;
@@ -77,7 +79,9 @@ export class Handoff {
   /** Shards on their way. The hot path compares this, and asks `keeps` only where it is not 0. */
   closing = 0;
   readonly #options: HandoffOptions;
+  /** By shard. */
   readonly #parcels: (Parcel | undefined)[] = new Array<Parcel | undefined>(SHARD_COUNT).fill(undefined);
+  readonly #open = new Set<Parcel>();
   #scheduled = false;
 
   constructor(options: HandoffOptions) {
@@ -87,7 +91,7 @@ export class Handoff {
   /** Calls kept here. */
   get waiting(): number {
     let sum = 0;
-    for (const parcel of this.#open()) sum += parcel.kept.size;
+    for (const parcel of this.#open) sum += parcel.kept.size;
     return sum;
   }
 
@@ -141,7 +145,7 @@ export class Handoff {
     this.#scheduled = true;
     this.#options.clock.schedule(() => {
       this.#scheduled = false;
-      for (const parcel of this.#open()) this.#advance(parcel);
+      for (const parcel of this.#open) this.#advance(parcel);
     });
   }
 
@@ -166,14 +170,7 @@ export class Handoff {
 
   /** Everything ends; the calls are told by whoever ends it. */
   stop(): void {
-    for (const parcel of this.#open()) this.#end(parcel, 'closed');
-  }
-
-  /** Parcels on their way, each once. */
-  #open(): Set<Parcel> {
-    const open = new Set<Parcel>();
-    if (this.closing > 0) for (const parcel of this.#parcels) if (parcel !== undefined) open.add(parcel);
-    return open;
+    for (const parcel of this.#open) this.#end(parcel, 'closed');
   }
 
   #hand(shards: readonly number[], to: string, timeoutMs: number): Promise<Ended> {
@@ -185,6 +182,7 @@ export class Handoff {
         state: 'closing',
         to,
         shards,
+        given: [],
         deadline: now + timeoutMs,
         lingerUntil: now + lingerMs,
         kept: new Set(),
@@ -194,6 +192,7 @@ export class Handoff {
         done,
       };
       for (const shard of shards) this.#parcels[shard] = parcel;
+      this.#open.add(parcel);
       this.closing += shards.length;
       gate.onAnswered = () => this.poke();
       parcel.timers.push(
@@ -279,11 +278,8 @@ export class Handoff {
     const [first] = parcel.shards;
     if (first === undefined || !canGive(journal)) return;
     parcel.state = 'giving';
-    const gift: Gift = {
-      lane: laneOf(first, journal.lanes),
-      to: parcel.to,
-      shards: parcel.shards.map((shard) => ({ shard, epoch: membership.epoch(shard) })),
-    };
+    parcel.given = parcel.shards.map((shard) => ({ shard, epoch: membership.epoch(shard) }));
+    const gift: Gift = { lane: laneOf(first, journal.lanes), to: parcel.to, shards: parcel.given };
     const outcome = await lane(first).give(journal, gift, parcel.deadline);
     // A fenced lane has ended everything meanwhile.
     if (this.#over(parcel)) return;
@@ -301,11 +297,12 @@ export class Handoff {
     parcel.state = 'over';
     for (const timer of parcel.timers) timer.cancel();
     for (const shard of parcel.shards) this.#parcels[shard] = undefined;
+    this.#open.delete(parcel);
     this.closing -= parcel.shards.length;
     if (this.closing === 0) gate.onAnswered = null;
     if (outcome === 'given') {
       stats.shardsGiven += parcel.shards.length;
-      if (mayGive(membership)) membership.gave(parcel.shards, parcel.to);
+      if (mayGive(membership)) membership.gave(parcel.given, parcel.to);
       gone();
     } else {
       stats.shardsKept += parcel.shards.length;

@@ -7,6 +7,7 @@
  * - after `resolve` the batch is either committed or can never commit.
  */
 import type { ActorRef } from './actor.ts';
+import type { GivenShard } from './members.ts';
 
 export interface EventRow extends ActorRef {
   readonly shard: number;
@@ -65,7 +66,7 @@ export interface Batch {
 export interface Gift {
   readonly lane: number;
   readonly to: string;
-  readonly shards: readonly { readonly shard: number; readonly epoch: number }[];
+  readonly shards: readonly GivenShard[];
 }
 
 /**

@@ -34,10 +34,19 @@ export interface ShardMap {
   onMoved(listener: (shards: readonly number[]) => void): void;
 }
 
+/** A shard, and the epoch under which it was had when it was given. */
+export interface GivenShard {
+  readonly shard: number;
+  readonly epoch: number;
+}
+
 /** What the actor system needs of membership to give shards away (`handoff.ts`). */
 export interface GivingMembership extends Membership {
-  /** The row of each shard names `to` now, one epoch higher: this member no longer owns them. */
-  gave(shards: readonly number[], to: string): void;
+  /**
+   * The row of each shard named `to`, one epoch higher than given here, when the gift had committed. By now it may say more: the rows may
+   * have been read before this is called, and `to` may have given the shard on, even back. So what is known under a higher epoch stays.
+   */
+  gave(shards: readonly GivenShard[], to: string): void;
 }
 
 /**

@@ -133,7 +133,10 @@ async function cluster(...nodeIds: string[]): Promise<Node[]> {
     await node.member.look();
     for (const { to, shards } of node.member.surplus(SHARD_COUNT)) {
       await database.query('UPDATE shard SET owner = $1, epoch = epoch + 1 WHERE shard = ANY ($2)', [to, shards]);
-      node.member.gave(shards, to);
+      node.member.gave(
+        shards.map((shard) => ({ shard, epoch: node.member.epoch(shard) })),
+        to,
+      );
     }
   }
   await pass(LOOK_MS);

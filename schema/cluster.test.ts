@@ -66,7 +66,10 @@ async function giveAll(from: ClusterMembership): Promise<void> {
       shards,
       from.incarnation,
     ]);
-    from.gave(shards, to);
+    from.gave(
+      shards.map((shard) => ({ shard, epoch: from.epoch(shard) })),
+      to,
+    );
   }
 }
 

@@ -39,13 +39,19 @@ export class Wire {
     return this.#pairs.reduce((sum, { held }) => sum + held.reduce((bytes, chunk) => bytes + chunk.length, 0), 0);
   }
 
-  /** Cuts all clients off; their connections to the server stay. What was held is sent by `release`, which resolves with the server's answer. */
-  cut(): { release(): Promise<string> } {
+  /**
+   * Cuts all clients off; their connections to the server stay. What was held is sent by `release`, which resolves with the server's
+   * answer. `end`: the server hears of it, as soon as it is done with what it is at.
+   */
+  cut(): { release(): Promise<string>; end(): void } {
     const cut = this.#pairs;
     this.#pairs = [];
     this.#holding = false;
     for (const { client } of cut) client.destroy();
     return {
+      end: () => {
+        for (const { server } of cut) server.end();
+      },
       release: () =>
         new Promise((resolve) => {
           for (const { server, held } of cut) {
