@@ -8,7 +8,7 @@ import { test } from 'node:test';
 import { Fault } from './fault.ts';
 import { type ProbeCommand, type ProbeReply, probe } from './fixture.ts';
 import { ManualClock } from './manual-clock.ts';
-import type { GivingMembership, ShardMap, ShardOwner } from './members.ts';
+import type { GivenShard, GivingMembership, ShardMap, ShardOwner } from './members.ts';
 import { MemoryJournal, MemoryStore } from './memory.ts';
 import { type MemoryBus, MemoryNetwork } from './memory-bus.ts';
 import { randomOf, turns } from './peers-fixture.ts';
@@ -60,8 +60,10 @@ class Member implements GivingMembership, ShardMap {
   writes = (_type: string, newest: number): number => newest;
   ownerOf = (shard: number): ShardOwner | null => this.#known[shard] ?? null;
 
-  gave(shards: readonly number[], to: string): void {
-    for (const shard of shards) this.#known[shard] = { incarnation: to, epoch: this.epoch(shard) + 1 };
+  gave(shards: readonly GivenShard[], to: string): void {
+    for (const { shard, epoch } of shards) {
+      if (epoch + 1 > this.epoch(shard)) this.#known[shard] = { incarnation: to, epoch: epoch + 1 };
+    }
   }
 
   hint(shard: number, { epoch }: ShardOwner): void {
