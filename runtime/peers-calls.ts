@@ -107,6 +107,7 @@ export class PeerCalls {
   readonly #limits: CallLimits;
   readonly #outbox: Outbox;
   readonly #stats: CallStats;
+  readonly #nextId: () => number;
   /** All that have not ended, in order of their ids: those under way first, then those that wait. */
   readonly #calls = new Map<number, PeerCall>();
   #line = new Fifo<PeerCall>();
@@ -120,7 +121,9 @@ export class PeerCalls {
   #attemptedAt = 0;
   #pingedAt = Number.NEGATIVE_INFINITY;
 
-  constructor(clock: Clock, limits: CallLimits, outbox: Outbox, stats: CallStats) {
+  /** @param nextId rises over the life of this member: a peer may remember ids for longer than it is itself remembered here. */
+  constructor(clock: Clock, limits: CallLimits, outbox: Outbox, stats: CallStats, nextId: () => number) {
+    this.#nextId = nextId;
     this.#clock = clock;
     this.#limits = limits;
     this.#outbox = outbox;
@@ -151,7 +154,8 @@ export class PeerCalls {
       return;
     }
     const deadlineMs = this.#clock.now() + Math.ceil(deadline - this.#clock.monotonic());
-    const id = ++this.#lastId;
+    const id = this.#nextId();
+    this.#lastId = id;
     const bytes = encodeRequest(id, ref, body, deadlineMs);
     if (!this.#outbox.fits(bytes.length)) {
       const fault = new Fault('rejected', 'the command is too large to be sent to the shard', { retryable: false });

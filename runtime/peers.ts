@@ -89,6 +89,8 @@ export class Peers {
   readonly #options: PeersOptions;
   readonly #clock: Clock;
   readonly #peers = new Map<string, Peer>();
+  /** Of all requests of this incarnation, to whomever: none is ever used again, though its peer was forgotten meanwhile. */
+  #lastId = 0;
   #toFlush: Peer[] = [];
   #flushing = false;
   #serve: Serve | null = null;
@@ -209,7 +211,7 @@ export class Peers {
       floor: () => calls.floor,
       wake: () => this.#flushLater(made),
     });
-    const calls = new PeerCalls(this.#clock, this.limits, outbox, this.calls);
+    const calls = new PeerCalls(this.#clock, this.limits, outbox, this.calls, () => ++this.#lastId);
     const host = {
       answer: (request: PeerRequest, deadline: number) => this.#answer(request, deadline),
       elsewhere: ({ ref }: PeerRequest) => this.#elsewhere(ref),

@@ -136,6 +136,22 @@ test('a double that comes when its sender was forgotten is still not decided', a
   assert.equal(world.decided.get('one')?.length, 1);
 });
 
+test('who has forgotten a peer that still remembers it gets answers to what it asks, and not to what it asked before', async () => {
+  for (const before of [1, 5]) {
+    const world = await new PeersWorld().start();
+    const [a, b] = [world.node(0), world.node(1)];
+    for (let i = 0; i < before; i++) a.ask(world.refAt(b), `before ${i}`, { timeoutMs: 59_000 });
+    await world.pass(40_000, 100);
+    assert.equal(a.router.stats.peers, 0);
+    assert.equal(b.router.stats.peers, 1);
+    const asked = a.ask(world.refAt(b), 'after');
+    await turns();
+    assert.deepEqual(asked.ends, [{ done: 'after' }]);
+    assert.deepEqual(world.decided.get('after'), [b.incarnation]);
+    world.close();
+  }
+});
+
 test('without any answer a call ends as unknown, after its deadline and the margin and not before', async () => {
   const world = await new PeersWorld().start();
   const [a, b] = [world.node(0), world.node(1)];
