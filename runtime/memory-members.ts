@@ -6,6 +6,7 @@ import { commonVersions, conflictsOf, unreadable, type Versions } from './admiss
 import { assign, placementOver } from './balance.ts';
 import type { Admission, Candidate, Look, MemberRow, MemberStore, ShardRow } from './member-store.ts';
 import type { MemberState } from './members.ts';
+import { Refusal } from './refusal.ts';
 import { SHARD_COUNT } from './shard.ts';
 import type { Watched } from './watch.ts';
 
@@ -96,7 +97,7 @@ export class MemoryMembers implements MemberStore {
     return await this.#commit(() => {
       const tables = this.#tables;
       const refusal = unreadable(candidate.eventVersions, Object.fromEntries(tables.versions));
-      if (refusal !== null) throw new Error(refusal);
+      if (refusal !== null) throw new Refusal(refusal);
       const gone = dead === 'all' ? tables.living() : dead;
       const stays = tables
         .living()

@@ -232,8 +232,8 @@ function equalBytes(a: Uint8Array, b: Uint8Array): boolean {
   return a.length === b.length && a.every((byte, index) => byte === b[index]);
 }
 
-/** Throws `refused` where a database would; nothing is written before all of the batch has passed. */
-function checkBatch(store: MemoryStore, batch: Batch): void {
+/** Throws `refused` where a database would; nothing is written before all of the batch has passed. Apart for the simulator's database. */
+export function checkBatch(store: MemoryStore, batch: Batch): void {
   const last = new Map<string, number>();
   for (const event of batch.events) {
     checkText(event.type, event.id);
@@ -268,7 +268,8 @@ function checkText(...values: readonly unknown[]): void {
   }
 }
 
-function writeBatch(store: MemoryStore, batch: Batch): void {
+/** Of a batch that has passed `checkBatch`. */
+export function writeBatch(store: MemoryStore, batch: Batch): void {
   const actor = (ref: ActorRef): StoredActor => {
     const key = keyOf(ref);
     let stored = store.actors.get(key);
