@@ -55,8 +55,8 @@ async function mortal(nodeId: string, options: Partial<JoinOptions> = {}) {
   return { one, stop: () => clock.pause(), resume: () => clock.resume() };
 }
 
-const owned = (of: ClusterMembership): number[] =>
-  Array.from({ length: SHARD_COUNT }, (_, shard) => shard).filter((shard) => of.owns(shard));
+const SHARDS = Array.from({ length: SHARD_COUNT }, (_, shard) => shard);
+const owned = (of: ClusterMembership): number[] => SHARDS.filter((shard) => of.owns(shard));
 
 /** Gives away as the actor system would, only without actors. */
 async function giveAll(from: ClusterMembership): Promise<void> {
@@ -186,6 +186,24 @@ describe('members among several', () => {
     await second.beginServing();
     await first.look();
     assert.ok(first.surplus(SHARD_COUNT).length > 0);
+  });
+
+  it('one that hears from a peer where a shard is asks there, and reads the rows', async () => {
+    const [a, b, c] = [await member('a'), await member('b'), await member('c')];
+    let told = 0;
+    a.onChange(() => {
+      told += 1;
+    });
+    await a.look();
+    await giveAll(a);
+    assert.equal(told, 2, 'once for each receiver');
+    const [first = -1] = SHARDS.filter((one) => a.ownerOf(one)?.incarnation === b.incarnation);
+    c.hint(first, { incarnation: b.incarnation, epoch: a.epoch(first) });
+    assert.equal(c.ownerOf(first)?.incarnation, b.incarnation);
+    // A word that is not true lasts until the rows are read.
+    c.hint(first, { incarnation: 'nobody', epoch: 1_000_000 });
+    await until(() => c.ownerOf(first)?.incarnation === b.incarnation, 'the row decides');
+    await assertEachShardOnce([a, b, c]);
   });
 
   it('a heavier member should have more', async () => {

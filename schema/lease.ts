@@ -6,6 +6,10 @@
  * The thread is started with the lease, so that it is there when the member has joined; until it has renewed for the first time this
  * loop renews too. (Measured: a thread's first renewal took 0.1 s on an idle machine, 1 s with ten processes for each core.)
  * One that ends of itself is started again; meanwhile the lease may run out, which is late, not lost.
+ *
+ * The monotonic clock runs on while a process is stopped, but not while the whole machine is suspended: one that is resumed after its
+ * lease may answer reads from memory until its next renewal, at most a quarter of the lease later, tells it that it is fenced. It can
+ * write nothing then.
  */
 import { Worker } from 'node:worker_threads';
 import type { Clock } from '../runtime/clock.ts';
@@ -33,6 +37,8 @@ export interface LeaseOptions {
 const BEATS_PER_LEASE = 10;
 const POLLS_PER_LEASE = 40;
 const NS_PER_MS = 1e6;
+/** It holds a connection and a statement. */
+const THREAD_LIMITS = { maxYoungGenerationSizeMb: 8, maxOldGenerationSizeMb: 64 };
 
 export class ThreadLease implements Lease {
   readonly #options: LeaseOptions;
@@ -107,7 +113,10 @@ export class ThreadLease implements Lease {
       retryMs: leaseMs / RETRY_SHARE,
       pollMs: leaseMs / POLLS_PER_LEASE,
     };
-    const worker = new Worker(threadUrl ?? new URL('./lease-thread.js', import.meta.url), { workerData: work });
+    const worker = new Worker(threadUrl ?? new URL('./lease-thread.js', import.meta.url), {
+      workerData: work,
+      resourceLimits: THREAD_LIMITS,
+    });
     this.#worker = worker;
     worker.on('message', (message: LeaseMessage) => {
       if (message.kind === 'renewed') this.#renewed(message);
