@@ -34,6 +34,14 @@ export interface Lock {
  */
 export type Work<T> = () => Generator<Lock, () => T, void>;
 
+/** Work that takes these locks, and does the rest at its commit. */
+export function under<T>(locks: Iterable<Lock>, last: () => T): Work<T> {
+  return function* () {
+    yield* locks;
+    return last;
+  };
+}
+
 export interface Sent<T> {
   readonly work: Work<T>;
   /** Without it a full disk and a bad batch are nothing to it. */

@@ -13,7 +13,16 @@ import {
   type RecordedAnswer,
 } from '../runtime/journal.ts';
 import { checkBatch, MemoryJournal, writeBatch } from '../runtime/memory.ts';
-import { DiskFull, type Lock, NoAnswer, type Sender, type SimDatabase, Unreachable, type Work } from './database.ts';
+import {
+  DiskFull,
+  type Lock,
+  NoAnswer,
+  type Sender,
+  type SimDatabase,
+  Unreachable,
+  under,
+  type Work,
+} from './database.ts';
 
 export interface SimJournalOptions {
   readonly database: SimDatabase;
@@ -149,10 +158,7 @@ export class SimJournal implements GivingJournal {
     lane.state = 'busy';
     const { gen } = lane;
     try {
-      await this.#send(true, function* () {
-        yield* locks(gen);
-        return write;
-      });
+      await this.#send(true, under(locks(gen), write));
       lane.state = 'idle';
     } catch (error) {
       const failure = outcomeOf(error);
@@ -232,9 +238,7 @@ export class SimJournal implements GivingJournal {
   async #read<T>(look: () => T | Promise<T>): Promise<T> {
     if (this.#closed) throw new AppendError('unavailable', 'the journal is closed');
     try {
-      return await this.#send(false, function* () {
-        return look;
-      });
+      return await this.#send(false, under([], look));
     } catch (error) {
       throw error instanceof AppendError ? error : new AppendError('unavailable', String(error), error);
     }

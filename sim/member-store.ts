@@ -5,7 +5,7 @@
 import type { Admission, Candidate, Look, MemberStore } from '../runtime/member-store.ts';
 import { MemoryMembers } from '../runtime/memory-members.ts';
 import type { Watched } from '../runtime/watch.ts';
-import type { Lock, Sender, SimDatabase, Work } from './database.ts';
+import { type Lock, type Sender, type SimDatabase, under, type Work } from './database.ts';
 
 const STATEMENT_MS = 5_000;
 const JOINING: Lock = { row: 'joining', mode: 'exclusive' };
@@ -47,13 +47,16 @@ export class SimMemberStore implements MemberStore {
     const { database, leaseMs } = this.#options;
     const { tables } = database;
     const reading = { writes: false, timeoutMs: leaseMs / 2 };
-    const { members, sum } = await this.#run(function* () {
-      return () => ({ members: tables.living(), sum: tables.shards.reduce((total, { epoch }) => total + epoch, 0) });
-    }, reading);
+    const count = (): number => tables.shards.reduce((total, { epoch }) => total + epoch, 0);
+    const { members, sum } = await this.#run(
+      under([], () => ({ members: tables.living(), sum: count() })),
+      reading,
+    );
     if (sum === epochs) return { members, shards: null };
-    const shards = await this.#run(function* () {
-      return () => [...tables.shards];
-    }, reading);
+    const shards = await this.#run(
+      under([], () => [...tables.shards]),
+      reading,
+    );
     return { members, shards };
   }
 
@@ -132,13 +135,11 @@ export class SimMemberStore implements MemberStore {
     return new MemoryMembers({
       tables: this.#options.database.tables,
       commit: (effect) =>
-        this.#run(
-          function* () {
-            yield* locks();
-            return effect;
-          },
-          { writes: true, timeoutMs: STATEMENT_MS, impatientWith: impatientWith.map((one) => one.incarnation) },
-        ),
+        this.#run(under(locks(), effect), {
+          writes: true,
+          timeoutMs: STATEMENT_MS,
+          impatientWith: impatientWith.map((one) => one.incarnation),
+        }),
     });
   }
 
