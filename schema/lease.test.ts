@@ -11,6 +11,7 @@ import { SystemClock } from '../runtime/clock.ts';
 import { ThreadLease } from './lease.ts';
 import { renew } from './renewal.ts';
 import { migratedTestDatabase, type TestDatabase, until } from './test-database.ts';
+import { Wire } from './test-wire.ts';
 
 const LEASE_MS = 1_000;
 let database: TestDatabase;
@@ -140,6 +141,26 @@ describe('a lease with a thread', () => {
     ]);
     const before = one.renewals;
     await until(() => one.renewals > before, 'it renews over another connection');
+  });
+
+  it('is late while the server says nothing, and resumes over another connection when it does', async () => {
+    const wire = new Wire(database.url);
+    const proxied = { ...database, options: { ...database.options, url: await wire.listen() } };
+    await memberRow('a.9');
+    const clock = new SystemClock();
+    const renewal = async (): Promise<boolean> => {
+      throw new Error('the thread does');
+    };
+    const one = new ThreadLease({ database: proxied, incarnation: 'a.9', leaseMs: LEASE_MS, clock, renew: renewal });
+    leases.push(one);
+    one.start(() => {});
+    await until(() => one.holds(), 'the thread has renewed');
+    wire.hold();
+    await until(() => !one.holds(), 'it is late');
+    wire.pass();
+    await until(() => one.holds(), 'it resumes');
+    await one.stop();
+    await wire.close();
   });
 
   it('starts a thread again that ends, and is renewed by the loop until one has renewed', async () => {

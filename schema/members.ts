@@ -66,6 +66,8 @@ export async function join(options: JoinOptions): Promise<ClusterMembership> {
     applicationName: membershipName(incarnation),
     poolSize: POOL_SIZE,
     statementTimeoutMs: STATEMENT_MS,
+    // A network that swallowed one attempt to connect may have come back since.
+    connectionTimeoutMs: leaseMs,
   });
   const store = new PgMemberStore({ database, clock, leaseMs });
   const lease = leaseOf({ ...options, leaseMs }, database, incarnation);
