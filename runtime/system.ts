@@ -2,10 +2,11 @@
  * The actor system's public face: ask an actor, watch commits, start and drain; and the wiring of its parts.
  *
  * The way of a command: `ask` or `serve` takes it in (`intake.ts`), the actor is found or brought in (`residents.ts`,
- * `activation.ts`), its turn decides (`turn.ts`) and leaves an entry on the shard's lane (`lane.ts`), and when that has committed, the gate (`gate.ts`) lets
- * out everything that waited for it: answers, read rows, effects (`effects.ts`).
+ * `activation.ts`), its turn decides (`turn.ts`) and leaves an entry on the shard's lane (`lane.ts`), and when that has committed (`batch-end.ts`), the gate
+ * (`gate.ts`) lets out everything that waited for it: answers, read rows, effects (`effects.ts`).
  */
 import type { ActorRef, AnyActorType, EffectHandler, KeyRef, Responder } from './actor.ts';
+import { BatchEnds } from './batch-end.ts';
 import { Call } from './call.ts';
 import type { Entry, Kind } from './cell.ts';
 import type { Clock } from './clock.ts';
@@ -224,10 +225,19 @@ class System implements ActorSystem {
       turns: this.#turns,
       effects: this.#effects,
     });
+    const ends = new BatchEnds({
+      gate: this.#gate,
+      answers: this.#answers,
+      effects: this.#effects,
+      residents: this.#residents,
+      handoff: this.#handoff,
+      listeners: this.#listeners,
+      report,
+    });
     const host = {
-      committed: (part: readonly Entry[]) => this.#committed(part),
-      failed: (part: readonly Entry[], fault: Fault) => this.#failed(part, fault),
-      dropped: (entry: Entry) => this.#dropped(entry),
+      committed: (part: readonly Entry[]) => ends.committed(part),
+      failed: (part: readonly Entry[], fault: Fault) => ends.failed(part, fault),
+      dropped: (entry: Entry) => ends.dropped(entry),
       fenced: () => this.#fenced(),
       idle: () => this.#quiet(),
       report,
@@ -332,59 +342,6 @@ class System implements ActorSystem {
     stats.quarantined = this.#residents.quarantine.size;
     stats.handoffWaiting = this.#handoff.waiting;
     return stats;
-  }
-
-  /** The gate opens for these, in order. */
-  #committed(part: readonly Entry[]): void {
-    for (const entry of part) {
-      this.#residents.settled(entry);
-      const { cell } = entry;
-      for (const { keyHash, fingerprint, payload } of entry.answers) {
-        this.#answers.remember(cell, keyHash, { fingerprint, payload });
-      }
-      if (entry.gated !== null) for (const call of entry.gated) this.#gate.open(call);
-      for (const row of entry.projections) this.#publish(row);
-      if (entry.effects.length > 0) this.#effects.issue(cell, entry.effects);
-    }
-    this.#residents.passivation.trim();
-    this.#handoff.poke();
-  }
-
-  #failed(part: readonly Entry[], fault: Fault): void {
-    // What is still queued of these actors was never sent: it fails for the same reason, but may be tried again.
-    const behind = new Fault('database_unavailable', 'an earlier change of this actor was not written', {
-      cause: fault,
-    });
-    for (const { cell } of part) this.#residents.evict(cell, behind);
-    for (const entry of part) this.#fail(entry, fault);
-    this.#handoff.poke();
-    this.#report('batch_failed', { actors: new Set(part.map((entry) => entry.cell)).size, fault: fault.code });
-  }
-
-  #dropped(entry: Entry): void {
-    this.#fail(entry, entry.cell.side?.fate ?? new Fault('database_unavailable', 'not written'));
-    this.#handoff.poke();
-  }
-
-  #fail(entry: Entry, fault: Fault): void {
-    this.#residents.settled(entry);
-    if (entry.gated === null) return;
-    for (const call of entry.gated) {
-      // A reader behind a write that was refused has done nothing wrong itself.
-      const own =
-        call.wrote || fault.retryable ? fault : new Fault('database_unavailable', 'the state read was not written');
-      this.#gate.fail(call, own);
-    }
-  }
-
-  #publish(row: ProjectionRow): void {
-    for (const listener of this.#listeners) {
-      try {
-        listener(row);
-      } catch (error) {
-        this.#report('projection_listener_failed', { table: row.table, key: row.key, error: String(error) });
-      }
-    }
   }
 
   #fenced(): void {
