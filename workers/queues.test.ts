@@ -85,6 +85,7 @@ for (const backend of ['PostgreSQL', 'Redis']) {
         kinds,
         log,
         failed: (outboxId, error) => source.markFailed(outboxId, error),
+        scheduleCheckMs: 200,
       });
       await queues.start();
     });
@@ -120,6 +121,15 @@ for (const backend of ['PostgreSQL', 'Redis']) {
       await queues.add([job('once', 'once-1')]);
       await eventually(async () => (await queues.phase('once', 'once-1')) === 'completed');
       assert.equal(ran('once-1'), 2);
+    });
+
+    test('the jobs of the clock are made again by a backend that has lost them', async () => {
+      const clock = queues.queue('clock');
+      assert.ok(clock !== undefined);
+      await clock.removeJobScheduler('every-clock');
+      const before = ran('');
+      await eventually(async () => (await clock.getJobScheduler('every-clock')) !== undefined);
+      await eventually(() => ran('') > before);
     });
 
     test('what no repeat can help fails at once', async () => {

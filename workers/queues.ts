@@ -58,6 +58,8 @@ export interface QueuesOptions {
   readonly failed?: ((outboxId: string, error: string) => Promise<unknown>) | undefined;
   /** A job whose node has died is given to another one after this long. Default 15,000. */
   readonly lockMs?: number;
+  /** How often it is looked whether the backend still makes the jobs of the clock: a Redis that was emptied does not. Default 60,000. */
+  readonly scheduleCheckMs?: number;
 }
 
 export interface NewJob {
@@ -97,8 +99,23 @@ export async function openQueues(options: QueuesOptions): Promise<Queues> {
   const report = (where: string) => (error: Error) => options.log.warn({ where, error: error.message }, 'job queue');
   const queues = new Map<string, AnyQueue>();
   const workers: AnyWorker[] = [];
+  let scheduleCheck: NodeJS.Timeout | undefined;
+
+  /** @param all also what is there already: another version may make them at other times */
+  async function schedule(all: boolean): Promise<void> {
+    for (const [name, queue] of queues) {
+      const kind = options.kinds[name];
+      if (kind?.everyMs === undefined) continue;
+      const id = `every-${name}`;
+      if (!all && (await queue.getJobScheduler(id)) !== undefined) continue;
+      const opts = { ...jobOptions(kind), attempts: 3 };
+      const data: JobData = { outboxId: null, doc: {} };
+      await queue.upsertJobScheduler(id, { every: kind.everyMs }, { name, data, opts });
+    }
+  }
 
   async function end(timeoutMs: number): Promise<void> {
+    clearInterval(scheduleCheck);
     // The timer wins where a handler hangs: its job's lock lapses and the job runs again.
     let timer: NodeJS.Timeout | undefined;
     const late = new Promise<'late'>((resolve) => {
@@ -142,14 +159,12 @@ export async function openQueues(options: QueuesOptions): Promise<Queues> {
       return state === 'unknown' ? 'absent' : 'live';
     },
     async start() {
-      for (const [name, queue] of queues) {
-        const kind = options.kinds[name];
-        if (kind === undefined) continue;
-        if (kind.everyMs !== undefined) {
-          const opts = { ...jobOptions(kind), attempts: 3 };
-          const data: JobData = { outboxId: null, doc: {} };
-          await queue.upsertJobScheduler(`every-${name}`, { every: kind.everyMs }, { name, data, opts });
-        }
+      await schedule(true);
+      scheduleCheck = setInterval(() => {
+        schedule(false).catch(report('schedule'));
+      }, options.scheduleCheckMs ?? 60_000);
+      scheduleCheck.unref();
+      for (const [name, kind] of Object.entries(options.kinds)) {
         const worker = backend.worker(name, (job) => runJob(kind, job), kind);
         worker.on('error', report(name));
         worker.on('failed', (job, error) => {
