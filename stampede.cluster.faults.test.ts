@@ -6,6 +6,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import {
   atRandom,
+  everyShardServes,
   goesOn,
   incarnationOf,
   killRounds,
@@ -26,11 +27,19 @@ const skip = redisMissing() ?? false;
 const server = process.env.TEST_DATABASE_URL;
 
 test('30 random kill -9 under load', { skip }, async (t) => {
-  t.diagnostic(JSON.stringify(await underLoad({ server }, (scene) => killRounds(scene, 30))));
+  const result = await underLoad({ server }, async (scene) => {
+    await killRounds(scene, 30);
+    await everyShardServes(scene.cluster);
+  });
+  t.diagnostic(JSON.stringify(result));
 });
 
 test('10 pauses past the lease', { skip }, async (t) => {
-  t.diagnostic(JSON.stringify(await underLoad({ server }, (scene) => pauseRounds(scene, 10))));
+  const result = await underLoad({ server }, async (scene) => {
+    await pauseRounds(scene, 10);
+    await everyShardServes(scene.cluster);
+  });
+  t.diagnostic(JSON.stringify(result));
 });
 
 test('Redis killed and restarted 5 times', { skip }, async (t) => {

@@ -1,6 +1,7 @@
 /** Carts of a bench on a cluster, by the shard they live in: with one on every shard, a write to each shows that all shards serve. */
 import { SHARD_COUNT, shardOf } from '../runtime/shard.ts';
 import type { Cluster } from './cluster-process.ts';
+import { until } from './shop-process.ts';
 import { type CartHandle, inParallel, newCart } from './shopper.ts';
 
 export type CartsByShard = readonly (readonly CartHandle[])[];
@@ -13,7 +14,7 @@ export async function cartsByShard(cluster: Cluster, atLeast: number): Promise<C
   const found: CartHandle[][] = Array.from({ length: SHARD_COUNT }, () => []);
   for (let made = 0; made < CART_ATTEMPTS_MAX; made += WIDTH * 8) {
     if (made >= atLeast && found.every((carts) => carts.length > 0)) return found;
-    for (const cart of await inParallel(WIDTH * 8, WIDTH, () => newCart(cluster)))
+    for (const cart of await inParallel(WIDTH * 8, WIDTH, () => aCart(cluster)))
       found[shardOf('cart', cart.id)]?.push(cart);
   }
   throw new Error('some shard gets no cart');
@@ -23,4 +24,8 @@ export async function cartsByShard(cluster: Cluster, atLeast: number): Promise<C
 export async function cartsOf(cluster: Cluster, carts: CartsByShard, nodeId: string): Promise<CartHandle[]> {
   const { nodeIds } = await cluster.ownership();
   return carts.flatMap((own, shard) => (nodeIds[shard] === nodeId ? own : []));
+}
+
+function aCart(cluster: Cluster): Promise<CartHandle> {
+  return until('a cart', () => newCart(cluster).catch(() => undefined));
 }

@@ -5,11 +5,13 @@
 import assert from 'node:assert/strict';
 import { SCHEMA } from '../schema/database.ts';
 import { type BooksResult, compareBooks } from './books.ts';
+import { cartsByShard } from './cluster-carts.ts';
 import type { ClusterNode } from './cluster-node.ts';
 import { Cluster, type ClusterOptions } from './cluster-process.ts';
 import { type Goods, type GoodsOptions, goodsFor } from './goods.ts';
 import { Ledger } from './ledger.ts';
 import { type NoAnswer, pause, until } from './shop-process.ts';
+import { inParallel } from './shopper.ts';
 import { ShopperLoad, type ShopperLoadOptions } from './shopper-load.ts';
 
 export interface Scene {
@@ -157,6 +159,22 @@ export async function servesEverywhere(cluster: Cluster): Promise<void> {
         const answer = await node.request('GET', `/v1/carts/${cart.id}`, { token });
         return answer.status === 200;
       });
+}
+
+/** Every node answers for every shard, whoever has it. */
+export async function everyShardServes(cluster: Cluster): Promise<void> {
+  const carts = await cartsByShard(cluster, 0);
+  await inParallel(carts.length, 16, async (shard) => {
+    const cart = carts[shard]?.[0];
+    for (const node of cluster.nodes) {
+      let last = '';
+      await until('an answer', async () => {
+        const answer = await node.request('GET', `/v1/carts/${cart?.id}`, { token: cart?.token ?? '' });
+        last = `${answer.status} ${answer.text.slice(0, 200)}`;
+        return answer.status === 200;
+      }).catch(() => assert.fail(`${node.name} does not answer for shard ${shard}: ${last}`));
+    }
+  });
 }
 
 export function atRandom(cluster: Cluster): ClusterNode {
