@@ -11,6 +11,7 @@ interface Waiting {
 
 export class ManualClock implements Clock {
   #now: number;
+  #last = 0;
   #monotonic = 0;
   readonly #waiting = new Set<Waiting>();
 
@@ -19,7 +20,8 @@ export class ManualClock implements Clock {
   }
 
   now(): number {
-    return Math.floor(this.#now);
+    this.#last = Math.max(this.#last, Math.floor(this.#now));
+    return this.#last;
   }
 
   monotonic(): number {
@@ -50,6 +52,12 @@ export class ManualClock implements Clock {
       next.callback();
     }
     this.#moveTo(end);
+  }
+
+  /** The database's clock alone is stepped. Backwards, `now` stands until it has caught up, as it does in `SystemClock`. */
+  step(ms: number): void {
+    this.now();
+    this.#now += ms;
   }
 
   #moveTo(monotonic: number): void {

@@ -42,8 +42,10 @@ export interface AnswerHost {
 interface Known {
   state: 'running' | 'kept' | 'forgotten';
   bytes: Uint8Array | null;
-  /** By the database's clock. */
+  /** Monotonic. */
   readonly until: number;
+  /** By the database's clock. It may be stepped, so an id is remembered until both times are past. */
+  readonly deadlineMs: number;
 }
 
 export function createAnswerStats() {
@@ -74,7 +76,8 @@ export class PeerAnswers {
   #running = 0;
   #bytes = 0;
   /** Nothing that was ever taken here is to be remembered for longer. */
-  #latest = 0;
+  #latestUntil = 0;
+  #latestDeadlineMs = 0;
 
   constructor(clock: Clock, limits: AnswerLimits, outbox: Outbox, host: AnswerHost, stats: AnswerStats) {
     this.#clock = clock;
@@ -94,7 +97,8 @@ export class PeerAnswers {
 
   /** Whether forgetting all of this peer could have no request decided twice. */
   get idle(): boolean {
-    return this.#known.size === 0 && this.#running === 0 && this.#clock.now() > this.#latest;
+    if (this.#known.size > 0 || this.#running > 0) return false;
+    return this.#clock.monotonic() > this.#latestUntil && this.#clock.now() > this.#latestDeadlineMs;
   }
 
   raiseFloor(floor: number): void {
@@ -131,22 +135,27 @@ export class PeerAnswers {
       this.#stats.dropped++;
       return;
     }
-    const until = request.deadlineMs + keptPastDeadlineMs;
-    this.#latest = Math.max(this.#latest, until);
-    const entry: Known = { state: 'running', bytes: null, until };
+    const { deadlineMs } = request;
+    const deadline = this.#clock.monotonic() + remainingMs;
+    const until = deadline + keptPastDeadlineMs;
+    this.#latestUntil = Math.max(this.#latestUntil, until);
+    this.#latestDeadlineMs = Math.max(this.#latestDeadlineMs, deadlineMs);
+    const entry: Known = { state: 'running', bytes: null, until, deadlineMs };
     if (this.#running >= requestsServed || this.#known.size >= idsKept) {
       this.#overloaded(id, entry);
       return;
     }
     this.#known.set(id, entry);
-    this.#run(request, entry, this.#clock.monotonic() + remainingMs);
+    this.#run(request, entry, deadline);
   }
 
   /** Forgets what is past. */
   sweep(): void {
+    const monotonic = this.#clock.monotonic();
     const now = this.#clock.now();
     for (const [id, known] of this.#known) {
-      if (id < this.#floor || (known.state !== 'running' && now >= known.until)) this.#forget(id, known);
+      const past = known.state !== 'running' && monotonic >= known.until && now >= known.deadlineMs;
+      if (id < this.#floor || past) this.#forget(id, known);
     }
     this.#trim();
   }

@@ -112,6 +112,26 @@ test('a double that comes after everything is over is not decided', async () => 
   assert.equal(world.decided.get('two')?.length, 1);
 });
 
+for (const stepMs of [3_600_000, -3_600_000]) {
+  test(`the database's clock stepped by ${stepMs} ms makes nobody decide again, nor say that nothing was done`, async () => {
+    const world = await new PeersWorld().start();
+    const [a, b] = [world.node(0), world.node(1)];
+    const copies = [0, 30_000];
+    world.network.fate = ({ from }) => (from === 'node-1' ? [] : copies);
+    const asked = a.ask(world.refAt(b), 'one');
+    await turns();
+    world.clock.step(stepMs);
+    await world.pass(300);
+    world.network.fate = () => [0];
+    await world.pass(300);
+    assert.deepEqual(asked.ends, [{ done: 'one' }]);
+    const next = a.ask(world.refAt(b), 'two');
+    await world.pass(40_000, 100);
+    assert.deepEqual(next.ends, [{ done: 'two' }]);
+    assert.equal(world.decided.get('one')?.length, 1);
+  });
+}
+
 test('a request that comes after its deadline is refused before it is decided', async () => {
   const world = await new PeersWorld().start();
   const [a, b] = [world.node(0), world.node(1)];
