@@ -2,8 +2,9 @@
  * The actor system's public face: ask an actor, watch commits, start and drain; and the wiring of its parts.
  *
  * The way of a command: `ask` or `serve` takes it in (`intake.ts`), the actor is found or brought in (`residents.ts`,
- * `activation.ts`), its turn decides (`turn.ts`) and leaves an entry on the shard's lane (`lane.ts`), and when that has committed (`batch-end.ts`), the gate
- * (`gate.ts`) lets out everything that waited for it: answers, read rows, effects (`effects.ts`).
+ * `activation.ts`), its turn decides (`turn.ts`) and leaves an entry on the shard's lane (`lane.ts`), and when that has
+ * committed (`batch-end.ts`), the gate (`gate.ts`) lets out everything that waited for it: answers, read rows, effects
+ * (`effects.ts`). Shards of other members are behind `forwarding.ts`, those on their way to one in `handoff.ts`.
  */
 import type { ActorRef, AnyActorType, EffectHandler, KeyRef, Responder } from './actor.ts';
 import { BatchEnds } from './batch-end.ts';

@@ -114,6 +114,23 @@ describe('members among several', () => {
     );
   });
 
+  it('one that hears of its own gift after it has read the rows does not take it for another', async () => {
+    const [a, b] = [await member('a'), await member('b')];
+    const shard = owned(a)[0] ?? 0;
+    const epoch = a.epoch(shard);
+    const give = (to: ClusterMembership) =>
+      database.query('UPDATE shard SET owner = $1, epoch = epoch + 1 WHERE shard = $2', [to.incarnation, shard]);
+    await give(b);
+    await a.look();
+    a.gave([{ shard, epoch }], b.incarnation);
+    assert.deepEqual(a.ownerOf(shard), { incarnation: b.incarnation, epoch: epoch + 1 });
+    await give(a);
+    await a.look();
+    assert.ok(a.owns(shard), 'it comes back');
+    a.gave([{ shard, epoch }], b.incarnation);
+    assert.ok(a.owns(shard), 'and stays, however late the word of the first gift is');
+  });
+
   it('one that leaves gives all it can away; what it kept is claimed by those who should have it', async () => {
     const [a, b, c] = [await member('a'), await member('b'), await member('c')];
     await a.look();
