@@ -1,247 +1,264 @@
 /**
- * What every `MemberStore` must do, as tests. `runtime/memory-members.test.ts` runs them in memory, `schema/member-store.test.ts` on
- * PostgreSQL, so that the members that are simulated rest on rows that behave like the real ones.
+ * What every `MemberStore` must do, as tests. `schema/member-store.test.ts` runs them on PostgreSQL, `sim/member-store.test.ts` on the
+ * simulated database, `runtime/memory-members.test.ts` in memory: so that members behave in tests and simulations as they do on what they run on.
  */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { placementOver } from './balance.ts';
+import type { GivingJournal } from './journal.ts';
+import { AppendError } from './journal.ts';
+import { batchOf, event } from './journal-conformance.ts';
 import type { Candidate, MemberStore, ShardRow } from './member-store.ts';
+import { Refusal } from './refusal.ts';
 import { SHARD_COUNT } from './shard.ts';
 
-/** A store under test, without members, its shards owned by nobody. */
-export interface StoreUnderTest {
-  readonly store: MemberStore;
-  /** False: the member no longer lives. */
-  renew(incarnation: string): Promise<boolean>;
-  /** Whether it has a fence for its first lane. */
-  mayWrite(incarnation: string): Promise<boolean>;
+/** A store without any rows; each call of `store` is another process's. */
+export interface MembersUnderTest {
+  readonly store: (incarnation: string) => MemberStore;
+  /** One renewal. False: the member no longer lives. */
+  readonly renew: (incarnation: string) => Promise<boolean>;
+  /** Of one lane, under the fence of that incarnation; null: this store has no journal beside it. */
+  readonly journal: ((incarnation: string) => GivingJournal) | null;
+  /** Somebody who is no member locks the fence; resolves, when that is done, with what frees it. null: nothing is ever locked. */
+  readonly holdFence: ((incarnation: string) => Promise<() => Promise<void>>) | null;
   cleanup(): Promise<void>;
 }
 
-const FIRST_LOOK = -1;
-
-function candidate(incarnation: string, options: Partial<Candidate> = {}): Candidate {
+function candidate(incarnation: string, change: Partial<Candidate> = {}): Candidate {
   return {
     incarnation,
-    nodeId: incarnation.split('.')[0] ?? '',
+    nodeId: incarnation.split('.')[0] ?? incarnation,
     state: 'alive',
     leaseMs: 2_000,
     weight: 1,
     bus: true,
-    lanes: 2,
     eventVersions: {},
     identity: null,
-    ...options,
+    lanes: 1,
+    ...change,
   };
 }
 
-/** Owners by shard. */
-async function owners(store: MemberStore): Promise<(string | null)[]> {
-  return ((await store.look(FIRST_LOOK)).shards ?? []).map(({ owner }) => owner);
-}
-
-async function shards(store: MemberStore): Promise<readonly ShardRow[]> {
-  return (await store.look(FIRST_LOOK)).shards ?? [];
-}
-
-async function living(store: MemberStore): Promise<string[]> {
-  return (await store.look(FIRST_LOOK)).members.map(({ incarnation, state }) => `${incarnation} ${state}`).sort();
-}
-
-export function memberStoreConformance(name: string, open: () => Promise<StoreUnderTest>): void {
-  const withStore = (test: (under: StoreUnderTest) => Promise<void>) => async () => {
-    const under = await open();
-    try {
-      await test(under);
-    } finally {
-      await under.cleanup();
-    }
+export function memberStoreConformance(name: string, make: () => Promise<MembersUnderTest>): void {
+  const fact = (title: string, body: (under: MembersUnderTest) => Promise<void>): void => {
+    it(title, async () => {
+      const under = await make();
+      try {
+        await body(under);
+      } finally {
+        await under.cleanup();
+      }
+    });
   };
+  const joined = async (under: MembersUnderTest, own: Candidate): Promise<MemberStore> => {
+    const store = under.store(own.incarnation);
+    const admission = await store.admit(own, []);
+    assert.ok(admission.ok, JSON.stringify(admission));
+    return store;
+  };
+  const shardsOf = async (store: MemberStore): Promise<readonly ShardRow[]> => {
+    const { shards } = await store.look(-1);
+    assert.ok(shards !== null);
+    assert.equal(shards.length, SHARD_COUNT);
+    return shards;
+  };
+  const ownedBy = async (store: MemberStore, incarnation: string): Promise<number[]> =>
+    (await shardsOf(store)).filter(({ owner }) => owner === incarnation).map(({ shard }) => shard);
 
-  describe(`${name}: a member`, () => {
-    it(
-      'that is the first has every shard under the next epoch, and a fence',
-      withStore(async ({ store, mayWrite }) => {
-        assert.deepEqual(await store.admit(candidate('a.1'), []), { ok: true, writes: {} });
-        assert.ok((await shards(store)).every(({ owner, epoch }) => owner === 'a.1' && epoch === 1));
-        assert.ok(await mayWrite('a.1'));
-        assert.deepEqual(await living(store), ['a.1 alive']);
-      }),
-    );
+  describe(`${name}: joining`, () => {
+    fact('the first has every shard, under the first epoch; who comes beside it has none', async (under) => {
+      const store = await joined(under, candidate('a.1'));
+      for (const { owner, epoch } of await shardsOf(store)) assert.deepEqual([owner, epoch], ['a.1', 1]);
+      await joined(under, candidate('b.1'));
+      assert.equal((await ownedBy(store, 'a.1')).length, SHARD_COUNT);
+      assert.equal(await store.claim('b.1'), 0);
+      const { members } = await store.look(0);
+      const facts = members.map(({ incarnation, nodeId, state, renewals }) => [incarnation, nodeId, state, renewals]);
+      assert.deepEqual(facts, [
+        ['a.1', 'a', 'alive', 0],
+        ['b.1', 'b', 'alive', 0],
+      ]);
+    });
 
-    it(
-      'that comes later takes nothing from the living',
-      withStore(async ({ store }) => {
-        await store.admit(candidate('a.1'), []);
-        await store.admit(candidate('b.1'), []);
-        assert.ok((await owners(store)).every((owner) => owner === 'a.1'));
-        assert.equal(await store.claim('b.1'), 0);
-      }),
-    );
-
-    it(
-      'that is joining is given nothing until it is alive, and then claims what it should have',
-      withStore(async ({ store }) => {
-        await store.admit(candidate('a.1', { state: 'joining' }), []);
-        assert.equal(await store.claim('a.1'), 0);
-        assert.ok(await store.become('a.1', 'alive'));
-        assert.equal(await store.claim('a.1'), SHARD_COUNT);
-        assert.equal(await store.claim('a.1'), 0);
-      }),
-    );
-
-    it(
-      'that has left has no fence and keeps no shard from those who claim',
-      withStore(async ({ store, mayWrite, renew }) => {
-        for (const one of ['a.1', 'b.1', 'c.1']) await store.admit(candidate(one), []);
-        await store.leave('a.1');
-        assert.ok(!(await mayWrite('a.1')) && !(await renew('a.1')));
-        assert.equal(await store.become('a.1', 'leaving'), false);
-        const mine = await store.claim('b.1');
-        assert.equal(mine + (await store.claim('c.1')), SHARD_COUNT);
-        const { members } = await store.look(FIRST_LOOK);
-        assert.deepEqual(await owners(store), [...placementOver(members)]);
-        assert.ok((await shards(store)).every(({ epoch }) => epoch === 2));
-      }),
-    );
-
-    it(
-      'renews while it lives, and shows what it publishes',
-      withStore(async ({ store, renew }) => {
-        await store.admit(candidate('a.1', { weight: 2.5, eventVersions: { cart: 3 } }), []);
-        assert.ok((await renew('a.1')) && (await renew('a.1')));
-        await store.publish('a.1', { lag: 7 });
-        const [seen] = (await store.look(FIRST_LOOK)).members;
-        assert.deepEqual(seen, {
-          incarnation: 'a.1',
-          nodeId: 'a',
-          state: 'alive',
-          renewals: 2,
-          leaseMs: 2_000,
-          weight: 2.5,
-          bus: true,
-          eventVersions: { cart: 3 },
-          identity: null,
-          status: { lag: 7 },
-          drainRequested: false,
-        });
-      }),
-    );
-  });
-
-  describe(`${name}: a look`, () => {
-    it(
-      'brings the shards only where one has changed hands since',
-      withStore(async ({ store }) => {
-        await store.admit(candidate('a.1'), []);
-        assert.equal((await store.look(SHARD_COUNT)).shards, null);
-        assert.equal((await store.look(SHARD_COUNT - 1)).shards?.length, SHARD_COUNT);
-        await store.admit(candidate('b.1'), []);
-        assert.equal((await store.look(SHARD_COUNT)).shards, null);
-      }),
-    );
-  });
-
-  describe(`${name}: a takeover`, () => {
-    it(
-      'of those who have not renewed gives each of their shards to the one who should have it, and nobody else’s',
-      withStore(async ({ store, mayWrite, renew }) => {
-        await store.admit(candidate('a.1'), []);
-        for (const one of ['b.1', 'c.1', 'd.1']) await store.admit(candidate(one), []);
-        await store.become('d.1', 'leaving');
-        assert.deepEqual(await store.takeOver([{ incarnation: 'a.1', renewals: 0 }]), ['a.1']);
-        assert.ok(!(await mayWrite('a.1')) && !(await renew('a.1')));
-        const { members } = await store.look(FIRST_LOOK);
-        assert.deepEqual(await owners(store), [...placementOver(members)]);
-        assert.deepEqual(await living(store), ['b.1 alive', 'c.1 alive', 'd.1 leaving']);
-        const before = await shards(store);
-        assert.deepEqual(await store.takeOver([{ incarnation: 'd.1', renewals: 0 }]), ['d.1']);
-        assert.deepEqual(await shards(store), before);
-      }),
-    );
-
-    it(
-      'finds those done who have renewed, left, died or never were',
-      withStore(async ({ store, renew }) => {
-        for (const one of ['a.1', 'b.1', 'c.1']) await store.admit(candidate(one), []);
-        await renew('a.1');
-        await store.leave('b.1');
-        await store.takeOver([{ incarnation: 'c.1', renewals: 0 }]);
-        const all = ['a.1', 'b.1', 'c.1', 'd.1'].map((incarnation) => ({ incarnation, renewals: 0 }));
-        assert.deepEqual(await store.takeOver(all), []);
-        assert.deepEqual(await store.takeOver([]), []);
-        assert.deepEqual(await living(store), ['a.1 alive']);
-      }),
-    );
-
-    it(
-      'with nobody left who is alive leaves the shards to the next who comes',
-      withStore(async ({ store }) => {
-        await store.admit(candidate('a.1'), []);
-        await store.admit(candidate('b.1', { state: 'joining' }), []);
-        assert.deepEqual(await store.takeOver([{ incarnation: 'a.1', renewals: 0 }]), ['a.1']);
-        assert.ok((await owners(store)).every((owner) => owner === 'a.1'));
-        await store.admit(candidate('c.1'), []);
-        assert.ok((await owners(store)).every((owner) => owner === 'c.1'));
-      }),
-    );
-  });
-
-  describe(`${name}: an admission`, () => {
-    it(
-      'is refused beside a living member that does not fit, and changes nothing',
-      withStore(async ({ store, mayWrite }) => {
-        await store.admit(candidate('a.1'), []);
-        const admission = await store.admit(candidate('a.2'), [{ incarnation: 'a.1', renewals: 7 }]);
+    fact('is refused with whom it does not fit, and then nothing has changed', async (under) => {
+      const store = await joined(under, candidate('a.1'));
+      const before = await shardsOf(store);
+      for (const change of [{ nodeId: 'a' }, { bus: false }]) {
+        const admission = await under.store('b.1').admit(candidate('b.1', change), []);
         assert.ok(!admission.ok);
         assert.deepEqual(
           admission.conflicts.map(({ member }) => member.incarnation),
           ['a.1'],
         );
-        assert.ok(!(await mayWrite('a.2')));
-        assert.deepEqual(await living(store), ['a.1 alive']);
-      }),
-    );
+      }
+      assert.deepEqual(await shardsOf(store), before);
+      assert.equal((await store.look(0)).members.length, 1);
+    });
 
-    it(
-      'takes over, in one step, those that stand as they were watched, or whoever lives',
-      withStore(async ({ store, renew }) => {
-        await store.admit(candidate('a.1'), []);
-        assert.ok((await store.admit(candidate('a.2'), [{ incarnation: 'a.1', renewals: 0 }])).ok);
-        assert.deepEqual(await living(store), ['a.2 alive']);
-        await renew('a.2');
-        assert.ok((await store.admit(candidate('b.1', { bus: false }), 'all')).ok);
-        assert.deepEqual(await living(store), ['b.1 alive']);
-        assert.ok((await shards(store)).every(({ owner, epoch }) => owner === 'b.1' && epoch === 3));
-      }),
-    );
+    fact('takes over in the same step who stood in the way, unless that has renewed', async (under) => {
+      const store = await joined(under, candidate('a.1'));
+      assert.ok(await under.renew('a.1'));
+      const early = await under.store('a.2').admit(candidate('a.2'), [{ incarnation: 'a.1', renewals: 0 }]);
+      assert.ok(!early.ok);
+      const admission = await under.store('a.2').admit(candidate('a.2'), [{ incarnation: 'a.1', renewals: 1 }]);
+      assert.ok(admission.ok);
+      for (const { owner, epoch } of await shardsOf(store)) assert.deepEqual([owner, epoch], ['a.2', 2]);
+      assert.equal(await under.renew('a.1'), false);
+    });
 
-    it(
-      'takes nobody over where it is refused because of another',
-      withStore(async ({ store }) => {
-        await store.admit(candidate('a.1'), []);
-        await store.admit(candidate('b.1'), []);
-        const lone = candidate('c.1', { bus: false });
-        assert.ok(!(await store.admit(lone, [{ incarnation: 'a.1', renewals: 0 }])).ok);
-        assert.deepEqual(await living(store), ['a.1 alive', 'b.1 alive']);
-      }),
-    );
+    fact('one that is not ready is given nothing; it claims what nobody living has once it is alive', async (under) => {
+      const store = await joined(under, candidate('a.1', { state: 'joining' }));
+      assert.equal(await store.claim('a.1'), 0);
+      assert.equal((await ownedBy(store, 'a.1')).length, 0);
+      assert.ok(await store.become('a.1', 'alive'));
+      assert.equal(await store.claim('a.1'), SHARD_COUNT);
+      assert.equal((await ownedBy(store, 'a.1')).length, SHARD_COUNT);
+    });
+  });
+
+  describe(`${name}: looking`, () => {
+    fact('brings the shards only where one has changed hands since', async (under) => {
+      const store = await joined(under, candidate('a.1'));
+      const sum = (await shardsOf(store)).reduce((total, { epoch }) => total + epoch, 0);
+      assert.equal((await store.look(sum)).shards, null);
+      assert.ok(await under.renew('a.1'));
+      assert.equal((await store.look(sum)).shards, null);
+      await store.takeOver([{ incarnation: 'a.1', renewals: 1 }]);
+      await joined(under, candidate('b.1'));
+      assert.notEqual((await store.look(sum)).shards, null);
+    });
+
+    fact('shows what a member publishes, and its renewals', async (under) => {
+      const store = await joined(under, candidate('a.1'));
+      await store.publish('a.1', { lag: 3 });
+      for (let i = 0; i < 3; i++) assert.ok(await under.renew('a.1'));
+      const { members } = await store.look(0);
+      assert.deepEqual([members[0]?.status, members[0]?.renewals], [{ lag: 3 }, 3]);
+    });
+  });
+
+  describe(`${name}: a takeover`, () => {
+    fact('gives each shard of the dead to the one that should have it, under the next epoch', async (under) => {
+      await joined(under, candidate('a.1'));
+      await joined(under, candidate('b.1'));
+      const store = await joined(under, candidate('c.1'));
+      assert.deepEqual(await store.takeOver([{ incarnation: 'a.1', renewals: 0 }]), ['a.1']);
+      const { members } = await store.look(0);
+      const placement = placementOver(members);
+      for (const { shard, owner, epoch } of await shardsOf(store)) {
+        assert.deepEqual([owner, epoch], [placement[shard], 2]);
+      }
+      assert.equal(await under.renew('a.1'), false);
+      assert.equal(await store.become('a.1', 'alive'), false);
+      assert.deepEqual(await store.takeOver([{ incarnation: 'a.1', renewals: 0 }]), []);
+    });
+
+    fact('of one that has renewed since it was watched does nothing', async (under) => {
+      const store = await joined(under, candidate('a.1'));
+      await joined(under, candidate('b.1'));
+      assert.ok(await under.renew('a.1'));
+      assert.deepEqual(await store.takeOver([{ incarnation: 'a.1', renewals: 0 }]), []);
+      assert.equal((await ownedBy(store, 'a.1')).length, SHARD_COUNT);
+      assert.ok(await under.renew('a.1'));
+    });
+
+    fact('gives nothing to who is leaving or not ready', async (under) => {
+      await joined(under, candidate('a.1'));
+      await joined(under, candidate('b.1', { state: 'joining' }));
+      const store = await joined(under, candidate('c.1'));
+      assert.ok(await store.become('c.1', 'leaving'));
+      assert.deepEqual(await store.takeOver([{ incarnation: 'a.1', renewals: 0 }]), ['a.1']);
+      assert.equal((await ownedBy(store, 'a.1')).length, SHARD_COUNT);
+      assert.ok(await store.become('b.1', 'alive'));
+      assert.equal(await store.claim('b.1'), SHARD_COUNT);
+    });
+
+    fact('ends what the dead could write', async (under) => {
+      if (under.journal === null) return;
+      const store = await joined(under, candidate('a.1'));
+      const journal = under.journal('a.1');
+      await journal.append(batchOf({ events: [event('x', 1)] }));
+      await joined(under, candidate('b.1'));
+      await store.takeOver([{ incarnation: 'a.1', renewals: 0 }]);
+      await assert.rejects(journal.append(batchOf({ events: [event('x', 2)] })), { outcome: 'fenced' });
+      await assert.rejects(journal.resolve(batchOf({ events: [event('x', 2)] })), { outcome: 'fenced' });
+      const gift = { lane: 0, to: 'b.1', shards: [{ shard: 0, epoch: 1 }] };
+      await assert.rejects(journal.give(gift), (error: AppendError) => ['fenced', 'refused'].includes(error.outcome));
+      const heir = under.journal('b.1');
+      await heir.append(batchOf({ events: [event('x', 2)] }));
+    });
+
+    fact('waits for who holds a fence of the dead; what waited behind it is not written', async (under) => {
+      if (under.journal === null || under.holdFence === null) return;
+      const store = await joined(under, candidate('a.1'));
+      await joined(under, candidate('b.1'));
+      const free = await under.holdFence('a.1');
+      let over = false;
+      const taken = store.takeOver([{ incarnation: 'a.1', renewals: 0 }]).then((dead) => {
+        over = true;
+        return dead;
+      });
+      // Nothing but the lock keeps it: all else that was asked for meanwhile is done.
+      for (let i = 0; i < 20; i++) await store.look(0);
+      assert.equal(over, false);
+      assert.equal((await ownedBy(store, 'a.1')).length, SHARD_COUNT, 'nothing of it is seen before it is whole');
+      await free();
+      assert.deepEqual(await taken, ['a.1']);
+      await assert.rejects(under.journal('a.1').append(batchOf({ events: [event('x', 1)] })), AppendError);
+    });
+
+    fact('by two at once is done once', async (under) => {
+      await joined(under, candidate('a.1'));
+      const [b, c] = [await joined(under, candidate('b.1')), await joined(under, candidate('c.1'))];
+      const watched = [{ incarnation: 'a.1', renewals: 0 }];
+      const dead = await Promise.all([b.takeOver(watched), c.takeOver(watched)]);
+      assert.deepEqual(dead.flat(), ['a.1']);
+      for (const { epoch } of await shardsOf(b)) assert.equal(epoch, 2);
+    });
+  });
+
+  describe(`${name}: leaving`, () => {
+    fact('keeps what it has until it has left; then others claim it, and it writes nothing', async (under) => {
+      const store = await joined(under, candidate('a.1'));
+      const other = await joined(under, candidate('b.1'));
+      assert.ok(await store.become('a.1', 'leaving'));
+      assert.ok(await under.renew('a.1'));
+      assert.equal(await other.claim('b.1'), 0);
+      await store.leave('a.1');
+      assert.equal(await under.renew('a.1'), false);
+      assert.equal(await other.claim('b.1'), SHARD_COUNT);
+      assert.equal(await other.claim('b.1'), 0);
+      if (under.journal === null) return;
+      await assert.rejects(under.journal('a.1').append(batchOf({ events: [event('x', 1)] })), { outcome: 'fenced' });
+    });
+
+    fact('a gift goes to a living member only', async (under) => {
+      if (under.journal === null) return;
+      await joined(under, candidate('a.1'));
+      const other = await joined(under, candidate('b.1'));
+      const journal = under.journal('a.1');
+      await journal.give({ lane: 0, to: 'b.1', shards: [{ shard: 0, epoch: 1 }] });
+      assert.deepEqual(await ownedBy(other, 'b.1'), [0]);
+      assert.ok(await other.become('b.1', 'leaving'));
+      const second = { lane: 0, to: 'b.1', shards: [{ shard: 1, epoch: 1 }] };
+      await assert.rejects(journal.give(second), { outcome: 'refused' });
+    });
   });
 
   describe(`${name}: event versions`, () => {
-    it(
-      'are raised to what all who live can read, and bind those who come',
-      withStore(async ({ store }) => {
-        const admit = async (incarnation: string, eventVersions: Readonly<Record<string, number>>) =>
-          await store.admit(candidate(incarnation, { eventVersions }), []);
-        assert.deepEqual(await admit('a.1', { cart: 1, sku: 2 }), { ok: true, writes: { cart: 1, sku: 2 } });
-        assert.deepEqual(await admit('b.1', { cart: 2, sku: 2 }), { ok: true, writes: { cart: 1, sku: 2 } });
-        await store.leave('a.1');
-        assert.deepEqual(await store.raiseVersions({ cart: 2, sku: 2 }), { cart: 2, sku: 2 });
-        await assert.rejects(admit('a.2', { cart: 1, sku: 2 }), /events of cart in version 2/);
-        await assert.rejects(admit('a.2', { cart: 2 }), /events of sku/);
-        assert.ok((await admit('c.1', {})).ok, 'who says nothing reads everything');
-      }),
-    );
+    fact('are raised to what all living members read, once and for all', async (under) => {
+      const old = await joined(under, candidate('a.1', { eventVersions: { cart: 1, sku: 1 } }));
+      const own = { cart: 2, sku: 1 };
+      const store = under.store('b.1');
+      const admission = await store.admit(candidate('b.1', { eventVersions: own }), []);
+      assert.deepEqual(admission, { ok: true, writes: { cart: 1, sku: 1 } });
+      assert.deepEqual(await store.raiseVersions(own), { cart: 1, sku: 1 });
+      await old.leave('a.1');
+      assert.deepEqual(await store.raiseVersions(own), { cart: 2, sku: 1 });
+      await assert.rejects(
+        under.store('c.1').admit(candidate('c.1', { eventVersions: { cart: 1, sku: 1 } }), []),
+        Refusal,
+      );
+    });
   });
 }

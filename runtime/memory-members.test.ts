@@ -3,11 +3,12 @@ import { MemberTables, MemoryMembers } from './memory-members.ts';
 
 memberStoreConformance('in memory', async () => {
   const tables = new MemberTables();
-  const store = new MemoryMembers({ tables });
+  const members = new MemoryMembers({ tables });
   return {
-    store,
-    renew: (incarnation) => store.renew(incarnation),
-    mayWrite: async (incarnation) => tables.fences.has(incarnation),
+    store: () => members,
+    renew: (incarnation) => members.renew(incarnation),
+    journal: null,
+    holdFence: null,
     cleanup: async () => {},
   };
 });

@@ -121,6 +121,14 @@ export class SimDatabase {
     this.#up = true;
   }
 
+  /** For tests: somebody holds the row, which must be free, until that promise is resolved. */
+  hold(row: string, until: Promise<void>): void {
+    const sender = { process: this.process, node: '', incarnation: '' };
+    const backend: Backend = { sender, state: 'working', held: [], abort: () => {} };
+    this.#lock(backend, { row, mode: 'exclusive' }, () => {}, []);
+    void until.then(() => this.#over(backend));
+  }
+
   /** Rejects with what its work throws, `DiskFull`, `Unreachable` or `NoAnswer`. */
   run<T>(sender: Sender, sent: Sent<T>): Promise<T> {
     return new Promise<T>((resolve, reject) => {
