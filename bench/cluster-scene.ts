@@ -59,11 +59,24 @@ export async function underLoad(
     assert.ok(books.unitsTold > 0 && books.confirmed > 0, 'there was a load');
     return { ...books, failures: load.failures, slowestMs: Math.round(load.slowestMs) };
   } catch (error) {
-    if (error instanceof Error) error.message += logsOf(cluster);
+    if (error instanceof Error) error.message += `${await rowsOf(cluster)}${logsOf(cluster)}`;
     throw error;
   } finally {
     await cluster.close();
   }
+}
+
+/** Who owns what as the tables say, and who serves it as a node of each name says: what an operator would look at first. */
+async function rowsOf(cluster: Cluster): Promise<string> {
+  const rows = await cluster
+    .query(
+      `SELECT m.incarnation, m.state, m.renewals, count(s.shard)::int AS shards, now() - m.renewed_at AS quiet,
+          (array_agg(s.shard ORDER BY s.shard))[1:12] AS some
+        FROM ${SCHEMA}.member AS m FULL JOIN ${SCHEMA}.shard AS s ON s.owner = m.incarnation
+        GROUP BY m.incarnation HAVING m.state <> 'dead' OR count(s.shard) > 0`,
+    )
+    .catch((error: Error) => [error.message]);
+  return `\n${rows.map((row) => JSON.stringify(row)).join('\n')}`;
 }
 
 function logsOf(cluster: Cluster): string {
