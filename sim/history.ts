@@ -63,6 +63,8 @@ export class History {
   readonly calls: CallRecord[] = [];
   readonly commits: CommitRecord[] = [];
   readonly notes: Note[] = [];
+  /** Called as soon as a call has ended. */
+  onEnd: (call: CallRecord) => void = () => {};
   /** The true time of the simulated world, in milliseconds. */
   readonly #now: () => number;
   #order = 0;
@@ -99,6 +101,7 @@ export class History {
     call.outcome = outcome;
     call.endedAt = this.#now();
     call.end = ++this.#order;
+    this.onEnd(call);
     return true;
   }
 
