@@ -19,9 +19,6 @@ export interface AtRest {
   readonly history: History;
   readonly journal: JournalOracle;
   readonly provider: PaymentProvider;
-  /** The database's clock. */
-  readonly now: number;
-  readonly openOutbox: readonly OutboxRow[];
   /** The read side. */
   readonly projections: readonly ProjectionRow[];
 }
@@ -36,15 +33,6 @@ export function unrest(journal: JournalOracle, openOutbox: readonly OutboxRow[],
   }
   const [row] = openOutbox;
   return row === undefined ? null : `the outbox has ${row.id}`;
-}
-
-/** When the last of what has a lifetime ends. */
-export function lastDue(journal: JournalOracle): number {
-  let last = 0;
-  for (const { ref, type, state } of journal.shadows.values()) {
-    if (ref.type !== 'cart') last = Math.max(last, type.wakeAt?.(state) ?? 0);
-  }
-  return last;
 }
 
 export function checkAtRest(world: AtRest, violate: Violate): void {

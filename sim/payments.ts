@@ -1,15 +1,13 @@
 /**
- * The simulated payment provider with its own books, and the order's payment effects at it. A request travels, has its effect once
- * under its key, and its answer travels back; either may be lost or come very late, so a caller that hears nothing knows nothing: a
- * charge that is not in the books yet may still be made ("not found proves nothing"). What the provider holds for an order is read
- * by the oracles from here, whatever the shop believes.
+ * The simulated payment provider with its own books, and the order's payment effects at it. A request has its effect once under its key;
+ * on the way it, or its answer, may be lost or come very late, so a caller that hears nothing knows nothing: a charge that is not in
+ * the books yet may still be made ("not found proves nothing"). What the provider holds for an order is read by the oracles
+ * from here, whatever the shop believes.
  *
  * The interface is that of `payments/provider.ts` by shape: this folder may not import that one.
  */
 import type { OrderHandlers } from '../actors/order-protocol.ts';
-import type { Clock } from '../runtime/clock.ts';
-import { Fault } from '../runtime/fault.ts';
-import type { FaultKind, Weather } from './faults.ts';
+import type { Weather } from './faults.ts';
 import type { History } from './history.ts';
 import type { Random } from './random.ts';
 
@@ -30,13 +28,8 @@ interface AuthoriseRequest {
   readonly reference: string;
 }
 
-export interface Timers {
-  /** Runs at the true time, whatever becomes of the node that asked. */
-  after(ms: number, callback: () => void): void;
-}
-
-/** How long a node waits for an answer. */
-const PATIENCE_MS = 2_000;
+/** The way to the provider: rejects where there was no answer; `work` may have been done all the same, or may still be. */
+export type Exchange = <T>(work: () => T) => Promise<T>;
 
 export class PaymentProvider {
   readonly payments = new Map<string, Payment>();
@@ -45,46 +38,22 @@ export class PaymentProvider {
   /** What was asked for that must not be; for the oracles. */
   readonly wrongs: string[] = [];
   readonly #answers = new Map<string, { readonly request: string; readonly outcome: Outcome }>();
-  readonly #timers: Timers;
   readonly #random: Random;
   readonly #weather: Weather;
   readonly #history: History;
 
-  constructor(timers: Timers, random: Random, weather: Weather, history: History) {
-    this.#timers = timers;
+  constructor(random: Random, weather: Weather, history: History) {
     this.#random = random;
     this.#weather = weather;
     this.#history = history;
   }
 
-  /** As a node sees it: answers come on that node's own clock, and no more once it has died. */
-  connect(clock: Clock): ProviderClient {
-    return new ProviderClient(this, clock);
+  connect(exchange: Exchange): ProviderClient {
+    return new ProviderClient(this, exchange);
   }
 
   byReference(reference: string): Payment[] {
     return [...this.payments.values()].filter((payment) => payment.reference === reference);
-  }
-
-  /**
-   * Sends one request.
-   * @param answer called with the outcome, at most once; never where the request or the answer was lost
-   */
-  send(key: string | null, request: string, effect: () => Outcome, answer: (outcome: Outcome) => void): void {
-    const random = this.#random;
-    const strength = (kind: FaultKind): number => this.#weather.strength(kind, 'payments');
-    const slow = strength('payment_slow');
-    const travel = (): number => random.delay(20 + slow * 1_500);
-    const lost = random.chance(Math.max(0.01, strength('payment_lost')));
-    const mute = random.chance(Math.max(0.02, strength('payment_answer_lost')));
-    // Some of what is lost for its sender comes all the same, long after that one has given up.
-    if (lost && random.chance(0.5)) return;
-    const there = lost ? random.int(PATIENCE_MS, 10 * PATIENCE_MS) : travel();
-    const back = travel();
-    this.#timers.after(there, () => {
-      const outcome = key === null ? effect() : this.#once(key, request, effect);
-      if (!mute) this.#timers.after(back, () => answer(outcome));
-    });
   }
 
   authorise({ amount, currency, token, reference }: AuthoriseRequest): Outcome {
@@ -114,7 +83,7 @@ export class PaymentProvider {
   }
 
   /** A refusal without effect leaves the key free; all else is repeated for ever. */
-  #once(key: string, request: string, effect: () => Outcome): Outcome {
+  once(key: string, request: string, effect: () => Outcome): Outcome {
     const known = this.#answers.get(key);
     if (known !== undefined) {
       if (known.request !== request) this.wrongs.push(`${key} came with another request`);
@@ -130,11 +99,11 @@ export class PaymentProvider {
 export class ProviderClient {
   readonly name = 'simulated';
   readonly #provider: PaymentProvider;
-  readonly #clock: Clock;
+  readonly #exchange: Exchange;
 
-  constructor(provider: PaymentProvider, clock: Clock) {
+  constructor(provider: PaymentProvider, exchange: Exchange) {
     this.#provider = provider;
-    this.#clock = clock;
+    this.#exchange = exchange;
   }
 
   authorise(request: AuthoriseRequest, key: string): Promise<Outcome> {
@@ -153,28 +122,14 @@ export class ProviderClient {
     return this.#ask(key, `refund ${paymentId} ${amount}`, () => this.#provider.move(paymentId, 'refund', amount));
   }
 
-  async listByReference(reference: string): Promise<readonly Payment[]> {
-    let listed: readonly Payment[] = [];
-    await this.#ask(null, `list ${reference}`, () => {
-      listed = this.#provider.byReference(reference).map((payment) => ({ ...payment }));
-      return { ok: false, code: 'listed' };
-    });
-    return listed;
+  listByReference(reference: string): Promise<readonly Payment[]> {
+    return this.#exchange(() => this.#provider.byReference(reference).map((payment) => ({ ...payment })));
   }
 
-  #ask(key: string | null, request: string, effect: () => Outcome): Promise<Outcome> {
-    return new Promise((resolve, reject) => {
-      const timer = this.#clock.setTimeout(
-        () => reject(new Fault('effect_failed', 'the provider did not answer')),
-        PATIENCE_MS,
-      );
-      this.#provider.send(key, request, effect, (outcome) => {
-        // In a turn of the node's own event loop: a node that stands still takes no answers, a dead one never.
-        this.#clock.setTimeout(() => {
-          timer.cancel();
-          resolve(outcome.ok ? { ok: true, payment: { ...outcome.payment } } : outcome);
-        }, 0);
-      });
+  #ask(key: string, request: string, effect: () => Outcome): Promise<Outcome> {
+    return this.#exchange(() => {
+      const outcome = this.#provider.once(key, request, effect);
+      return outcome.ok ? { ok: true, payment: { ...outcome.payment } } : outcome;
     });
   }
 }

@@ -5,9 +5,8 @@
  */
 import type { CartReply } from '../actors/cart-protocol.ts';
 import type { CartState } from '../actors/cart-state.ts';
-import type { OrderDoc, OrderHandlers, OrderReply } from '../actors/order-protocol.ts';
+import type { OrderDoc, OrderReply } from '../actors/order-protocol.ts';
 import type { ActorRef, RenderContext, Rendered, Responder } from '../runtime/actor.ts';
-import type { Clock } from '../runtime/clock.ts';
 import { decode, encode } from '../runtime/codec.ts';
 import { Fault } from '../runtime/fault.ts';
 import { createBook } from '../workers/price-book.ts';
@@ -15,6 +14,7 @@ import { price } from '../workers/pricing.ts';
 import type { PriceRequest, Quote } from '../workers/quote.ts';
 import type { Weather } from './faults.ts';
 import type { Random } from './random.ts';
+import type { Later } from './world.ts';
 
 export const CURRENCY = 'EUR';
 /** Short, so that holds end within a history. */
@@ -97,31 +97,31 @@ export type Answer =
 /** Refusals of a checkout that are the answer for good under its key, as at the edge (`http/cart-view.ts`). */
 const RECORDED = new Set(['payment_declined', 'price_changed', 'out_of_stock', 'hold_expired', 'cart_empty']);
 
-/** One node's pricing pool. */
+/** One node's pricing pool, as the edge asks it. */
 export class Pricing {
   readonly #shop: Shop;
-  readonly #clock: Clock;
+  readonly #later: Later;
   readonly #random: Random;
   readonly #weather: Weather;
 
-  constructor(shop: Shop, clock: Clock, random: Random, weather: Weather) {
+  constructor(shop: Shop, later: Later, random: Random, weather: Weather) {
     this.#shop = shop;
-    this.#clock = clock;
+    this.#later = later;
     this.#random = random;
     this.#weather = weather;
   }
 
   /** At once where the pool has nothing else to do, as the real one; else later, or never. */
-  price(request: PriceRequest, final: boolean): Quote | Promise<Quote> {
+  price(request: PriceRequest): Quote | Promise<Quote> {
     const random = this.#random;
     if (random.chance(this.#weather.strength('pricing_down', 'pricing'))) {
       return Promise.reject(new Fault('pricing_unavailable', 'the pool is down'));
     }
     if (random.chance(this.#weather.strength('pricing_hangs', 'pricing'))) return new Promise(() => {});
-    const quote = price(this.#shop.book, request, { final });
+    const quote = price(this.#shop.book, request);
     if (random.chance(0.7)) return quote;
     const delayMs = random.delay(8);
-    return new Promise((resolve) => void this.#clock.setTimeout(() => resolve(quote), delayMs));
+    return new Promise((resolve) => this.#later(delayMs, () => resolve(quote)));
   }
 }
 
@@ -160,7 +160,7 @@ export function cartResponder(pricing: Pricing): Responder<CartState, CartReply>
     const { status, coupons } = state;
     const lines = state.lines.map(({ sku, quantity }) => [sku, quantity] as const);
     const shown = { kind: 'cart' as const, version: ctx.seq, status, lines, coupons, replayed: false };
-    const quote = pricing.price(requestOf(state), false);
+    const quote = pricing.price(requestOf(state));
     if (quote instanceof Promise) return quote.then((known) => recordable({ ...shown, quote: known }, ctx.keyed));
     return recordable({ ...shown, quote }, ctx.keyed);
   };
@@ -188,13 +188,5 @@ export function orderResponder(): Responder<unknown, OrderReply> {
       return recordable({ kind: 'order', order: shownOrder(reply.order), replayed: false }, ctx.keyed);
     },
     replay,
-  };
-}
-
-/** The effect `order.price`. */
-export function priceHandler(pricing: Pricing): (input: OrderHandlers['order.price']['input']) => Promise<Quote> {
-  return async ({ currency, lines, destination, coupons, shippingMethod }) => {
-    const priced = lines.map(({ id, sku, quantity }) => ({ id, sku, quantity }));
-    return pricing.price({ currency, lines: priced, destination, coupons, shippingMethod }, true);
   };
 }

@@ -18,16 +18,13 @@ import { type History, leavesOpen, type Outcome } from './history.ts';
 import type { ProviderClient } from './payments.ts';
 import type { Random } from './random.ts';
 import { type Answer, COUPONS, CURRENCY, HOLD_TTL_MS, PRODUCTS, type Shop } from './shop.ts';
+import type { Client as WorldClient } from './world.ts';
 
 /** What of the simulated world clients see. */
 export interface Front {
-  /** True time, in milliseconds since the epoch. */
-  now(): number;
-  after(ms: number, callback: () => void): void;
-  /** Names of the nodes that take connections now. */
-  nodes(): readonly string[];
-  /** Settles with what the node says; rejects with a `Fault`; never settles where the node dies first. */
-  ask(node: string, ref: ActorRef, command: unknown, options: AskOptions): Promise<unknown>;
+  client(name: string): WorldClient;
+  /** Names of the nodes that a client may try. */
+  readonly nodeNames: readonly string[];
   /** Open rows of the outbox, oldest first. */
   openOutbox(): readonly OutboxRow[];
 }
@@ -40,7 +37,7 @@ export interface WorkloadOptions {
   readonly provider: ProviderClient;
   /** Places of the clients that take part; default: all. */
   readonly clients?: readonly number[] | undefined;
-  /** New intentions are formed until then, in true time. */
+  /** New intentions are formed until then, in true time since the world began. */
   readonly until: number;
 }
 
@@ -104,6 +101,7 @@ abstract class Person implements Client {
   protected readonly options: WorkloadOptions;
   protected readonly random: Random;
   protected readonly rumours: Rumours;
+  readonly #connection: WorldClient;
   #intents = 0;
 
   constructor(name: string, options: WorkloadOptions, rumours: Rumours) {
@@ -111,16 +109,17 @@ abstract class Person implements Client {
     this.options = options;
     this.rumours = rumours;
     this.random = options.random.split(name);
+    this.#connection = options.front.client(name);
   }
 
   abstract run(): Promise<void>;
 
   protected get open(): boolean {
-    return this.options.front.now() < this.options.until;
+    return this.#connection.now() < this.options.until;
   }
 
   protected sleep(ms: number): Promise<void> {
-    return new Promise((resolve) => this.options.front.after(ms, resolve));
+    return this.#connection.sleep(ms);
   }
 
   protected newIntent(): string {
@@ -132,7 +131,7 @@ abstract class Person implements Client {
   }
 
   /** One attempt at one node. */
-  protected attempt(
+  protected async attempt(
     intent: string,
     ref: ActorRef,
     command: Command,
@@ -140,24 +139,12 @@ abstract class Person implements Client {
     more: AskOptions = {},
   ): Promise<Outcome> {
     const { front, history } = this.options;
-    const nodes = front.nodes();
-    if (nodes.length === 0) return Promise.resolve({ kind: 'fault', code: 'nobody_there' });
-    const node = this.random.pick(nodes);
+    const node = this.random.pick(front.nodeNames);
     const record = history.begin({ client: this.name, node, ref, command, key, intent });
-    return new Promise((resolve) => {
-      const over = (outcome: Outcome): void => {
-        if (history.end(record, outcome)) resolve(outcome);
-      };
-      front.after(PATIENCE_MS, () => over({ kind: 'lost' }));
-      const options = { timeoutMs: ASK_TIMEOUT_MS, ...more, ...(key === null ? {} : { key }) };
-      front.ask(node, ref, command, options).then(
-        (value) => over({ kind: 'reply', value }),
-        (error: unknown) => {
-          if (!(error instanceof Fault)) throw error;
-          over({ kind: 'fault', code: error.code });
-        },
-      );
-    });
+    const options = { timeoutMs: ASK_TIMEOUT_MS, answerMs: PATIENCE_MS, ...more, ...(key === null ? {} : { key }) };
+    const outcome = await this.#connection.ask(node, ref, command, options);
+    history.end(record, outcome);
+    return outcome;
   }
 
   /** Asks, and where things are left open asks again under the key, until told or out of attempts. */
@@ -187,7 +174,6 @@ const RETRIED: ReadonlySet<string> = new Set([
   'deadline_exceeded',
   'database_unavailable',
   'draining',
-  'nobody_there',
   'idempotency_in_progress',
 ]);
 

@@ -1,0 +1,243 @@
+/**
+ * One seed, one history, one verdict: a world is opened, the clients live in it while its faults happen, then it is healed and must come to
+ * rest within a bound of simulated time; the oracles watch all along and look at the books at the end. The first violation ends the run.
+ */
+import { actorTypes } from '../actors/registry.ts';
+import type { EffectHandler } from '../runtime/actor.ts';
+import { drawPlan, type FaultKind, type PlannedFault } from './faults.ts';
+import { History } from './history.ts';
+import { JournalOracle, type Violation } from './journal-oracle.ts';
+import { checkAtRest, unrest } from './oracles.ts';
+import { PaymentProvider, paymentHandlers } from './payments.ts';
+import { Random } from './random.ts';
+import { cartResponder, ORDER_GIVES_UP_MS, orderResponder, Pricing, Shop } from './shop.ts';
+import { Workload } from './workload.ts';
+import { World } from './world.ts';
+
+export interface RunOptions {
+  readonly seed: number;
+  /** Ids of the planned faults that happen. Default: all. */
+  readonly faults?: readonly number[];
+  /** Places of the clients that take part. Default: all. */
+  readonly clients?: readonly number[];
+  /** Only these kinds of faults are drawn. Default: all. */
+  readonly kinds?: readonly FaultKind[];
+  /** How long clients form new intentions and faults begin. Default: drawn, 6,000 to 14,000. */
+  readonly lengthMs?: number;
+  readonly nodes?: number;
+}
+
+export interface RunResult {
+  readonly seed: number;
+  /** None: all is well. */
+  readonly violations: readonly Violation[];
+  readonly plan: readonly PlannedFault[];
+  /** How many clients the seed has. */
+  readonly clients: number;
+  readonly history: History;
+  readonly journal: JournalOracle;
+  /** Steps of the scheduler. */
+  readonly events: number;
+  readonly simulatedMs: number;
+}
+
+/** After the world was healed, everything must be at rest by then. */
+const REST_WITHIN_MS = 120_000;
+/** What a node reports only where its code is wrong. */
+const BROKEN: ReadonlySet<string> = new Set(['turn_failed', 'actor_quarantined', 'projection_listener_failed']);
+
+export async function runSeed(options: RunOptions): Promise<RunResult> {
+  return new Run(options).run();
+}
+
+class Run {
+  readonly #options: RunOptions;
+  readonly #random: Random;
+  readonly #lengthMs: number;
+  readonly #plan: readonly PlannedFault[];
+  readonly #violations: Violation[] = [];
+  readonly #types = actorTypes({ order: { giveUpAfterMs: ORDER_GIVES_UP_MS } });
+  readonly #shop = new Shop();
+  readonly #journal: JournalOracle;
+  readonly #history: History;
+  readonly #world: World;
+  readonly #provider: PaymentProvider;
+
+  constructor(options: RunOptions) {
+    const { seed, nodes = 3, kinds, faults } = options;
+    this.#options = options;
+    this.#random = new Random(seed, 'run');
+    this.#lengthMs = options.lengthMs ?? this.#random.split('length').int(6_000, 14_000);
+    const drawn = drawPlan({
+      seed,
+      nodes: World.names(nodes),
+      endMs: this.#lengthMs,
+      ...(kinds === undefined ? {} : { kinds }),
+    });
+    this.#plan = drawn.filter((fault) => faults?.includes(fault.id) ?? true);
+    this.#journal = new JournalOracle(this.#types, (oracle, message) => this.#violate(oracle, message));
+    this.#history = new History(() => this.#world.scheduler.now);
+    this.#world = new World({
+      seed,
+      nodes,
+      plan: this.#plan,
+      types: this.#types,
+      book: () => this.#shop.book,
+      recorder: {
+        commit: (incarnation, batch) => this.#committed(incarnation, batch),
+        note: (who, what, detail) => {
+          this.#history.note(who, what, detail);
+          if (BROKEN.has(what)) this.#violate('no broken turn', `${who}: ${what} ${JSON.stringify(detail)}`);
+        },
+      },
+      handlers: (outside) => {
+        const client = this.#provider.connect((work) => outside.exchange('payment', work));
+        return paymentHandlers(client) as unknown as Readonly<Record<string, EffectHandler>>;
+      },
+      responders: (later, random) => {
+        const pricing = new Pricing(this.#shop, later, random, this.#world.weather);
+        return { cart: cartResponder(pricing), order: orderResponder() };
+      },
+    });
+    this.#provider = new PaymentProvider(this.#random.split('payments'), this.#world.weather, this.#history);
+    this.#history.onEnd = (call) => this.#journal.answered(call);
+  }
+
+  async run(): Promise<RunResult> {
+    const { seed } = this.#options;
+    // A real node dies of it.
+    const unhandled = (error: unknown): void => this.#violate('no loose ends', `unhandled rejection: ${stackOf(error)}`);
+    process.on('unhandledRejection', unhandled);
+    let clients = 0;
+    try {
+      const workload = await this.#live();
+      clients = workload.size;
+    } catch (error) {
+      this.#violate('no loose ends', `thrown into the event loop: ${stackOf(error)}`);
+    } finally {
+      this.#world.close();
+      process.off('unhandledRejection', unhandled);
+    }
+    return {
+      seed,
+      violations: this.#violations,
+      plan: this.#plan,
+      clients,
+      history: this.#history,
+      journal: this.#journal,
+      events: this.#world.scheduler.events,
+      simulatedMs: this.#world.scheduler.now,
+    };
+  }
+
+  async #live(): Promise<Workload> {
+    const world = this.#world;
+    await world.open();
+    const workload = new Workload({
+      front: {
+        client: (name) => world.client(name),
+        nodeNames: world.nodeNames,
+        openOutbox: () => this.#openOutbox(),
+      },
+      history: this.#history,
+      random: this.#random.split('workload'),
+      shop: this.#shop,
+      provider: this.#provider.connect((work) =>
+        world.outside(null, world.random('jobs')).exchange('payment', work),
+      ),
+      clients: this.#options.clients,
+      until: world.scheduler.now + this.#lengthMs,
+    });
+    workload.start();
+    await this.#pass(this.#lengthMs, () => false);
+    world.heal();
+    const quiet = await this.#pass(REST_WITHIN_MS, () => this.#unrest(workload) === null);
+    if (this.#violations.length > 0) return workload;
+    if (!quiet) this.#violate('liveness', this.#unrest(workload) ?? 'at rest only at the last moment');
+    else await this.#lookAround();
+    if (this.#violations.length === 0) this.#compare();
+    return workload;
+  }
+
+  /** Lets that much time pass, or less: until it is over, or something was violated. True where `over` said so. */
+  async #pass(ms: number, over: () => boolean): Promise<boolean> {
+    const world = this.#world;
+    const end = world.scheduler.now + ms;
+    while (world.scheduler.now < end && this.#violations.length === 0) {
+      await world.run(Math.min(500, end - world.scheduler.now));
+      if (over()) return true;
+    }
+    return false;
+  }
+
+  #unrest(workload: Workload): string | null {
+    if (!workload.done) return 'clients are at work';
+    const world = this.#world;
+    return unrest(this.#journal, this.#openOutbox(), world.database.now()) ?? world.unrest()[0] ?? null;
+  }
+
+  /** Everything can be asked for again, everywhere. */
+  async #lookAround(): Promise<void> {
+    const world = this.#world;
+    const client = world.client('visitor');
+    const asked: Promise<void>[] = [];
+    for (const { ref } of this.#journal.shadows.values()) {
+      const node = this.#random.pick(world.nodeNames);
+      if (world.nodes.get(node)?.current?.state !== 'serving') continue;
+      const render = ref.type !== 'sku';
+      const record = this.#history.begin({
+        client: 'visitor',
+        node,
+        ref,
+        command: { kind: 'get' },
+        key: null,
+        intent: `visitor.${ref.id}`,
+      });
+      const answer = client.ask(node, ref, { kind: 'get' }, { render, repeatable: true }).then((outcome) => {
+        this.#history.end(record, outcome);
+        if (outcome.kind === 'reply') return;
+        const told = outcome.kind === 'fault' ? outcome.code : 'nothing';
+        this.#violate('liveness', `${node} was asked for ${ref.id} when all was well, and said ${told}`);
+      });
+      asked.push(answer);
+    }
+    let left = true;
+    void Promise.all(asked).then(() => {
+      left = false;
+    });
+    await this.#pass(15_000, () => !left);
+  }
+
+  #compare(): void {
+    const { store } = this.#world.database;
+    checkAtRest(
+      {
+        history: this.#history,
+        journal: this.#journal,
+        provider: this.#provider,
+        projections: [...store.projections.values()].flatMap((table) => [...table.values()]),
+      },
+      (oracle, message) => this.#violate(oracle, message),
+    );
+  }
+
+  #committed(incarnation: string, batch: Parameters<History['commit']>[1]): void {
+    const { shards } = this.#world.database.tables;
+    const commit = this.#history.commit(incarnation, batch);
+    this.#journal.committed(commit, (shard) => shards[shard] ?? { owner: null, epoch: 0 });
+  }
+
+  #openOutbox() {
+    return [...this.#world.database.store.outbox.values()].filter((one) => one.open).map((one) => one.row);
+  }
+
+  #violate(oracle: string, message: string): void {
+    this.#violations.push({ oracle, message });
+    if (this.#violations.length === 1) this.#history.note('oracle', oracle, { message });
+    this.#world.scheduler.stop();
+  }
+}
+
+function stackOf(error: unknown): string {
+  return error instanceof Error ? (error.stack ?? String(error)) : String(error);
+}
