@@ -42,7 +42,7 @@ export interface NodeWorld {
   readonly limits: Partial<Limits>;
   readonly leaseMs: number;
   // biome-ignore lint/suspicious/noExplicitAny: responders of many types, each used only with its own
-  readonly responders: Readonly<Record<string, Responder<any, any>>>;
+  responders(process: SimProcess, random: Random): Readonly<Record<string, Responder<any, any>>>;
   handlers(process: SimProcess, random: Random): Readonly<Record<string, EffectHandler>>;
   committed(incarnation: string, batch: Batch): void;
   note(who: string, what: string, detail?: Readonly<Record<string, unknown>>): void;
@@ -143,7 +143,7 @@ export class SimNode {
   }
 
   #succession(process: SimProcess, clock: SimClock, bus: SimBus, random: Random): Succession {
-    const { database, types, limits, responders } = this.#world;
+    const { database, types, limits } = this.#world;
     const news = new ShardNews({ bus, clock });
     const note = (event: string, detail: object): void => this.#world.note(this.name, event, { ...detail });
     let incarnations = 0;
@@ -160,7 +160,7 @@ export class SimNode {
             clock,
             bus,
             limits,
-            responders,
+            responders: this.#world.responders(process, own.split('responders')),
             handlers: this.#world.handlers(process, own.split('handlers')),
             random: own.split('ids'),
             journal: () =>

@@ -7,6 +7,7 @@
  * The interface is that of `payments/provider.ts` by shape: this folder may not import that one.
  */
 import type { OrderHandlers } from '../actors/order-protocol.ts';
+import { Fault } from '../runtime/fault.ts';
 import type { Weather } from './faults.ts';
 import type { History } from './history.ts';
 import type { Random } from './random.ts';
@@ -123,14 +124,22 @@ export class ProviderClient {
   }
 
   listByReference(reference: string): Promise<readonly Payment[]> {
-    return this.#exchange(() => this.#provider.byReference(reference).map((payment) => ({ ...payment })));
+    return this.#send(() => this.#provider.byReference(reference).map((payment) => ({ ...payment })));
   }
 
   #ask(key: string, request: string, effect: () => Outcome): Promise<Outcome> {
-    return this.#exchange(() => {
+    return this.#send(() => {
       const outcome = this.#provider.once(key, request, effect);
       return outcome.ok ? { ok: true, payment: { ...outcome.payment } } : outcome;
     });
+  }
+
+  async #send<T>(work: () => T): Promise<T> {
+    try {
+      return await this.#exchange(work);
+    } catch (cause) {
+      throw new Fault('effect_failed', 'the provider did not answer', { cause });
+    }
   }
 }
 

@@ -46,7 +46,7 @@ async function ran(seed: number, ms: number, kinds?: readonly FaultKind[], count
   const world = new World({
     seed,
     plan,
-    book,
+    book: () => book,
     recorder: (made) => {
       log = new Log(() => made.scheduler.now);
       return log;

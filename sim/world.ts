@@ -12,7 +12,7 @@
  * Whoever lives in the world waits for nothing but what the world gives him (`client.ask`, `client.sleep`, `outside.exchange`).
  */
 import { actorTypes } from '../actors/registry.ts';
-import type { ActorRef, EffectHandler, Responder } from '../runtime/actor.ts';
+import type { ActorRef, AnyActorType, EffectHandler, Responder } from '../runtime/actor.ts';
 import { Fault } from '../runtime/fault.ts';
 import type { Batch } from '../runtime/journal.ts';
 import type { Limits } from '../runtime/limits.ts';
@@ -44,15 +44,23 @@ export interface WorldOptions {
   readonly seed: number;
   readonly plan: readonly PlannedFault[];
   readonly recorder: Recorder | ((world: World) => Recorder);
-  readonly book: PriceBook;
+  /** What prices are at the moment. */
+  readonly book: () => PriceBook;
+  /** Default: those of the shop, as they are. */
+  readonly types?: readonly AnyActorType[];
   /** Default 3. */
   readonly nodes?: number;
   /** Handlers of effects but `order.price`, which is the world's own; made for each run of a node. */
   readonly handlers?: (outside: Outside) => Readonly<Record<string, EffectHandler>>;
-  // biome-ignore lint/suspicious/noExplicitAny: responders of many types, each used only with its own
-  readonly responders?: Readonly<Record<string, Responder<any, any>>>;
+  /** Made for each run of a node; `later` is that node's time. */
+  readonly responders?: (later: Later, random: Random) => Responders;
   readonly limits?: Partial<Limits>;
 }
+
+// biome-ignore lint/suspicious/noExplicitAny: responders of many types, each used only with its own
+export type Responders = Readonly<Record<string, Responder<any, any>>>;
+/** Runs the callback after that many milliseconds, unless its process has died by then. */
+export type Later = (ms: number, callback: () => void) => void;
 
 /** How a call ended for its client. `lost`: the connection broke, or no answer came in time. */
 export type ClientOutcome =
@@ -95,6 +103,7 @@ export class World {
   readonly #streams = new Map<string, Random>();
   readonly #calls = new Set<OpenCall>();
   readonly #names: readonly string[];
+  readonly #leaving = new Set<SimNode>();
   /** Faults that have not begun, and ends that are to come. */
   readonly #planned = new Set<Timer>();
   #guests = 0;
@@ -157,7 +166,7 @@ export class World {
       this.network.mend(node.name);
       if (node.process !== null) this.scheduler.goOn(node.process);
       if (node.clock !== null) node.clock.rate = 1;
-      if (this.#names.includes(node.name)) node.boot();
+      if (this.#names.includes(node.name)) this.#comeAgain(node);
     }
     this.recorder.note('world', 'healed');
   }
@@ -252,7 +261,7 @@ export class World {
   }
 
   #addNode(name: string): SimNode {
-    const { responders = {}, limits = {}, book, handlers } = this.#options;
+    const { responders, limits = {}, book, handlers, types = actorTypes() } = this.#options;
     const { scheduler, database, network, weather, recorder } = this;
     const world = {
       scheduler,
@@ -260,12 +269,13 @@ export class World {
       network,
       weather,
       limits,
-      responders,
-      types: actorTypes(),
+      types,
+      responders: (process: SimProcess, random: Random): Responders =>
+        responders?.((ms, callback) => void scheduler.after(ms, process, callback), random) ?? {},
       leaseMs: LEASE_MS,
       handlers: (process: SimProcess, random: Random): Readonly<Record<string, EffectHandler>> => ({
-        ...handlers?.(this.#outside(process, random.split('outside'))),
-        'order.price': (input) => this.#price(process, random, book, input as PriceRequest),
+        ...handlers?.(this.outside(process, random.split('outside'))),
+        'order.price': (input) => this.#price(process, random, book(), input as PriceRequest),
       }),
       committed: (incarnation: string, batch: Batch) => recorder.commit(incarnation, batch),
       note: (who: string, what: string, detail?: Readonly<Record<string, unknown>>) => recorder.note(who, what, detail),
@@ -288,7 +298,8 @@ export class World {
     });
   }
 
-  #outside(process: SimProcess, random: Random): Outside {
+  /** The way from a process, or (null) from somebody who never dies, to what is outside of all nodes. */
+  outside(process: SimProcess | null, random: Random): Outside {
     const { scheduler, weather } = this;
     return {
       exchange: (_kind, work) =>
@@ -400,15 +411,17 @@ export class World {
   }
 
   async #leave(node: SimNode): Promise<void> {
+    this.#leaving.add(node);
     await node.end();
+    this.#leaving.delete(node);
     this.recorder.note(node.name, 'has left');
     this.#hangUp(node.name);
   }
 
-  /** When it has left. */
+  /** When it has left, where it is leaving. */
   #comeAgain(node: SimNode): void {
     if (node.process === null) node.boot();
-    else this.#plan(200, () => this.#comeAgain(node));
+    else if (this.#leaving.has(node)) this.#plan(200, () => this.#comeAgain(node));
   }
 
   /** Its clients hear that their connections are gone. */
