@@ -57,7 +57,7 @@ class StoppedClock extends SystemClock {
 describe('a member alone', () => {
   it('has every shard, a fence for each lane, and the database’s clock', async () => {
     const clock = new ShiftedClock();
-    const member = await join({ clock });
+    const member = await join({ clock, renewals: 'loop' });
     const shards = await database.db.selectFrom('shard').selectAll().execute();
     assert.equal(shards.length, 256);
     for (const { shard, owner, epoch } of shards) {

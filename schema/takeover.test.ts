@@ -20,7 +20,7 @@ import { membershipName } from './takeover.ts';
 import { migratedTestDatabase, type TestDatabase, until } from './test-database.ts';
 
 const TABLES = ['journal', 'snapshot', 'timer', 'outbox', 'answer', 'orders', 'stock'];
-const LEASE_MS = 60_000;
+const LEASE_MS = 600_000;
 
 let database: TestDatabase;
 let writer: ClusterMembership;
@@ -51,16 +51,17 @@ afterEach(async () => {
   for (const store of stores.splice(0)) await store.close();
 });
 
-/** It renews once, at its start, and looks only when told to. */
-async function member(nodeId: string): Promise<ClusterMembership> {
-  return await join({ database, nodeId, lanes: 1, clock: new SystemClock(), leaseMs: LEASE_MS, bus: true });
-}
-
-/** A taker's, whose patience never ends: how long a test takes decides nothing. */
+/** On which nothing is ever due: how long a test takes decides nothing. */
 class PatientClock extends SystemClock {
   override setTimeout(): { cancel(): void } {
     return { cancel: () => {} };
   }
+}
+
+/** It renews once, at its start, and looks only when told to. */
+async function member(nodeId: string): Promise<ClusterMembership> {
+  const options = { leaseMs: LEASE_MS, bus: true, renewals: 'loop' as const };
+  return await join({ database, nodeId, lanes: 1, clock: new PatientClock(), ...options });
 }
 
 /** What a member's store does that has watched the writer stand still. */
