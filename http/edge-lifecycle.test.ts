@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, describe, test } from 'node:test';
-import { SystemClock } from '../runtime/clock.ts';
+import { SystemClock } from '../runtime/system-clock.ts';
 import { createEdge, type EdgeOptions } from './edge.ts';
 import { parseRateLimits } from './rate-limits.ts';
 import { get, post, RawClient } from './raw-client.ts';

@@ -9,13 +9,12 @@ import type { TSchema } from 'typebox';
 import { Compile } from 'typebox/compile';
 import { uuidv7 } from 'uuidv7';
 import { actorTypes } from '../actors/registry.ts';
-
-import { SystemClock } from '../runtime/clock.ts';
 import { Fault } from '../runtime/fault.ts';
 import type { AnswerRow, ProjectionRow } from '../runtime/journal.ts';
 import { soleMember } from '../runtime/members.ts';
 import { MemoryJournal } from '../runtime/memory.ts';
 import { type ActorSystem, type ActorSystemOptions, createActorSystem } from '../runtime/system.ts';
+import { SystemClock } from '../runtime/system-clock.ts';
 import type { ClusterView } from '../schema/cluster-view.ts';
 import { demoData } from '../schema/demo.ts';
 import { type PriceBook, ProductTable } from '../schema/price-book.ts';

@@ -3,8 +3,8 @@
  * edge and of the OpenAPI document; the shop's own routes have tests of their own.
  */
 import Type from 'typebox';
-import { SystemClock } from '../runtime/clock.ts';
 import { Fault } from '../runtime/fault.ts';
+import { SystemClock } from '../runtime/system-clock.ts';
 import { createEdge, type Edge, type EdgeOptions } from './edge.ts';
 import { problem } from './problem.ts';
 import { type AnyRoute, route } from './route.ts';

@@ -5,8 +5,8 @@
  */
 import { actorTypes } from '../actors/registry.ts';
 import type { SkuReply } from '../actors/sku-protocol.ts';
-import { SystemClock } from '../runtime/clock.ts';
 import { type ActorSystem, createActorSystem } from '../runtime/system.ts';
+import { SystemClock } from '../runtime/system-clock.ts';
 import { openDatabase } from '../schema/database.ts';
 import { type DemoData, demoData, generatedData, isCatalogueEmpty, seedCatalogue } from '../schema/demo.ts';
 import { PgJournal } from '../schema/journal.ts';

@@ -2,13 +2,13 @@ import assert from 'node:assert/strict';
 import { it } from 'node:test';
 import fc from 'fast-check';
 import type { ActorType } from './actor.ts';
-import { SystemClock } from './clock.ts';
 import { Fault } from './fault.ts';
 import { settle } from './fixture.ts';
 import { AppendError, type Batch } from './journal.ts';
 import { soleMember } from './members.ts';
 import { type Intercept, MemoryJournal, MemoryStore } from './memory.ts';
 import { type ActorSystem, createActorSystem } from './system.ts';
+import { SystemClock } from './system-clock.ts';
 
 const UNITS = 4;
 

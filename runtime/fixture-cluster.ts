@@ -6,7 +6,6 @@
 
 import type { EffectHandler, Responder } from './actor.ts';
 import type { Clock } from './clock.ts';
-import { SystemClock } from './clock.ts';
 import { Fault } from './fault.ts';
 import { type ProbeCommand, type ProbeReply, type ProbeState, probe } from './fixture.ts';
 import type { Limits } from './limits.ts';
@@ -15,6 +14,7 @@ import { MemoryJournal, MemoryStore } from './memory.ts';
 import type { ForwardedCall, Remote } from './remote.ts';
 import { SHARD_COUNT, shardOf } from './shard.ts';
 import { type ActorSystem, type AskOptions, createActorSystem } from './system.ts';
+import { SystemClock } from './system-clock.ts';
 
 /** What one member believes to own. */
 export class ToyMembership implements GivingMembership {

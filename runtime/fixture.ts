@@ -5,13 +5,13 @@
 import assert from 'node:assert/strict';
 import type { ActorRef, ActorType, Effect, EffectHandler, KeyRef, Responder, Settlement } from './actor.ts';
 import type { Clock } from './clock.ts';
-import { SystemClock } from './clock.ts';
 import { Fault, type FaultCode } from './fault.ts';
 import type { ProjectionRow } from './journal.ts';
 import type { Limits } from './limits.ts';
 import { type Membership, soleMember } from './members.ts';
 import { type Intercept, MemoryJournal, MemoryStore } from './memory.ts';
 import { type ActorSystem, createActorSystem } from './system.ts';
+import { SystemClock } from './system-clock.ts';
 
 export interface ProbeState {
   ops: string[];

@@ -6,12 +6,12 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import type { ActorType, AnyActorType } from './actor.ts';
-import { SystemClock } from './clock.ts';
 import { faultOf, settle } from './fixture.ts';
 import type { Limits } from './limits.ts';
 import { type Membership, soleMember } from './members.ts';
 import { MemoryJournal, MemoryStore } from './memory.ts';
 import { type ActorSystem, createActorSystem } from './system.ts';
+import { SystemClock } from './system-clock.ts';
 
 type Command = { kind: 'add'; n: number; note?: string } | { kind: 'double' } | { kind: 'clear' } | { kind: 'get' };
 

@@ -1,9 +1,9 @@
 /** Members among several, on real PostgreSQL: who gets which shard when one joins, leaves or dies, and who may not start. */
 import assert from 'node:assert/strict';
 import { after, afterEach, before, describe, it } from 'node:test';
-import { SystemClock } from '../runtime/clock.ts';
 import type { ClusterMembership } from '../runtime/members.ts';
 import { SHARD_COUNT } from '../runtime/shard.ts';
+import { SystemClock } from '../runtime/system-clock.ts';
 import { type JoinOptions, join, type MemberIdentity, requestDrain } from './members.ts';
 import { migratedTestDatabase, type TestDatabase, until } from './test-database.ts';
 

@@ -5,10 +5,10 @@
 import assert from 'node:assert/strict';
 import { after, afterEach, before, beforeEach, describe, it } from 'node:test';
 import { sql } from 'kysely';
-import { SystemClock } from '../runtime/clock.ts';
 import { AppendError, type Gift, type Journal } from '../runtime/journal.ts';
 import { batchOf, event } from '../runtime/journal-conformance.ts';
 import type { ClusterMembership } from '../runtime/members.ts';
+import { SystemClock } from '../runtime/system-clock.ts';
 import { type Database, openDatabase } from './database.ts';
 import { encodeGive, GIVE_FUNCTION, GIVE_TEXT, giftWitness } from './give.ts';
 import { PgJournal } from './journal.ts';

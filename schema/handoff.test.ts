@@ -5,13 +5,13 @@
  */
 import assert from 'node:assert/strict';
 import { after, before, it } from 'node:test';
-import { SystemClock } from '../runtime/clock.ts';
 import { Fault } from '../runtime/fault.ts';
 import { type ProbeReply, probe } from '../runtime/fixture.ts';
 import type { ClusterMembership } from '../runtime/members.ts';
 import type { ForwardedCall } from '../runtime/remote.ts';
 import { SHARD_COUNT } from '../runtime/shard.ts';
 import { type ActorSystem, createActorSystem } from '../runtime/system.ts';
+import { SystemClock } from '../runtime/system-clock.ts';
 import { type Database, openDatabase } from './database.ts';
 import { PgJournal } from './journal.ts';
 import { join } from './members.ts';

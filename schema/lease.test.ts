@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { after, afterEach, before, describe, it } from 'node:test';
 import { promisify } from 'node:util';
 import pg from 'pg';
-import { SystemClock } from '../runtime/clock.ts';
+import { SystemClock } from '../runtime/system-clock.ts';
 import { ThreadLease } from './lease.ts';
 import { renew } from './renewal.ts';
 import { migratedTestDatabase, type TestDatabase, until } from './test-database.ts';
@@ -174,7 +174,7 @@ describe('a lease with a thread', () => {
   it('does not keep a process that has nothing else to do', async () => {
     await memberRow('a.8');
     const program = `
-      import { SystemClock } from '${new URL('../runtime/clock.js', import.meta.url)}';
+      import { SystemClock } from '${new URL('../runtime/system-clock.js', import.meta.url)}';
       import { openDatabase } from '${new URL('./database.js', import.meta.url)}';
       import { ThreadLease } from '${new URL('./lease.js', import.meta.url)}';
       const clock = new SystemClock();

@@ -1,7 +1,7 @@
 import { after, before } from 'node:test';
-import { SystemClock } from '../runtime/clock.ts';
 import { memberStoreConformance } from '../runtime/member-store-conformance.ts';
 import { SHARD_COUNT } from '../runtime/shard.ts';
+import { SystemClock } from '../runtime/system-clock.ts';
 import { openDatabase } from './database.ts';
 import { PgJournal } from './journal.ts';
 import { PgMemberStore } from './member-store.ts';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, afterEach, before, describe, it } from 'node:test';
-import { SystemClock } from '../runtime/clock.ts';
 import type { ClusterMembership } from '../runtime/members.ts';
+import { SystemClock } from '../runtime/system-clock.ts';
 import { type JoinOptions, joinAlone } from './members.ts';
 import { migratedTestDatabase, type TestDatabase, until } from './test-database.ts';
 

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import { SystemClock } from '../runtime/clock.ts';
 import { batchOf } from '../runtime/journal-conformance.ts';
 import type { ClusterMembership } from '../runtime/members.ts';
+import { SystemClock } from '../runtime/system-clock.ts';
 import { PgJournal } from './journal.ts';
 import { joinAlone } from './members.ts';
 import { getOrder, listOrders, listPayments, type OrderQuery, stockVersions } from './read-side.ts';

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { after, before, describe, test } from 'node:test';
-import { SystemClock } from '../runtime/clock.ts';
+import { SystemClock } from '../runtime/system-clock.ts';
 import { openRedisBus, type RedisBus } from './redis-bus.ts';
 import { type OwnRedis, ownRedis, type Silencer, silencer } from './redis-fixture.ts';
 import { until } from './test-database.ts';

@@ -1,10 +1,10 @@
 /** Calls between two members over a real Redis that is killed and started again, and over a connection that drops packets one way. */
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { SystemClock } from '../runtime/clock.ts';
 import { Fault } from '../runtime/fault.ts';
 import { Router } from '../runtime/router.ts';
 import { shardOf } from '../runtime/shard.ts';
+import { SystemClock } from '../runtime/system-clock.ts';
 import { openRedisBus, type RedisBus } from './redis-bus.ts';
 import { type OwnRedis, ownRedis, type Silencer, silencer } from './redis-fixture.ts';
 import { eventually, until } from './test-database.ts';

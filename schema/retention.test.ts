@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, describe, it } from 'node:test';
 import { sql } from 'kysely';
-import { SystemClock } from '../runtime/clock.ts';
 import { batchOf, event, fullBatch } from '../runtime/journal-conformance.ts';
 import type { ClusterMembership } from '../runtime/members.ts';
+import { SystemClock } from '../runtime/system-clock.ts';
 import { ANSWER_TTL_MS, findAnswer, insertAnswer, removeOldAnswers } from './answers.ts';
 import { PgJournal } from './journal.ts';
 import { joinAlone } from './members.ts';

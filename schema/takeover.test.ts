@@ -5,10 +5,10 @@
 import assert from 'node:assert/strict';
 import { after, afterEach, before, beforeEach, describe, it } from 'node:test';
 import pg from 'pg';
-import { SystemClock } from '../runtime/clock.ts';
 import { AppendError } from '../runtime/journal.ts';
 import { batchOf, event, fullBatch } from '../runtime/journal-conformance.ts';
 import type { ClusterMembership } from '../runtime/members.ts';
+import { SystemClock } from '../runtime/system-clock.ts';
 import { APPEND_FUNCTION } from './append.ts';
 import { openDatabase } from './database.ts';
 import { PgJournal } from './journal.ts';
