@@ -19,16 +19,29 @@ const ADAPTERS = {
   // The real clock.
   'runtime/system-clock.ts': ['node:perf_hooks', 'Date', 'setTimeout', 'clearTimeout', 'setImmediate'],
 };
-/** These decide nothing by it: one lets promises end, one speaks to a terminal. Importing them is no harm to the simulator's other parts. */
+/** No history depends on what these do by it: promises end, a run hears of the rejections that nobody handles, the command line shows what came. */
 const HARMLESS = {
   'sim/scheduler.ts': ['setImmediate'],
+  'sim/run.ts': ['process'],
+  'sim/summary.ts': ['performance'],
+  'sim/cli.ts': [
+    'process',
+    'performance',
+    'import.meta',
+    'node:url',
+    'node:util',
+    'node:fs',
+    'node:os',
+    'node:worker_threads',
+  ],
+  'sim/mutants-table.ts': ['process', 'performance', 'import.meta', 'node:url', 'node:util', 'node:fs'],
 };
 
 const PURE_GLOBALS = new Set(
   `undefined NaN Infinity Object Array Map Set WeakMap WeakSet Number String Boolean BigInt Symbol Promise Math JSON RegExp Proxy
   Error TypeError RangeError SyntaxError AggregateError Buffer ArrayBuffer SharedArrayBuffer DataView Uint8Array Int8Array Uint16Array
   Int16Array Uint32Array Int32Array Float64Array BigInt64Array BigUint64Array TextEncoder TextDecoder structuredClone isNaN isFinite
-  parseInt parseFloat encodeURIComponent decodeURIComponent`.split(/\s+/),
+  parseInt parseFloat queueMicrotask encodeURIComponent decodeURIComponent`.split(/\s+/),
 );
 /** uuidv7 draws from a source that is handed in; lru-cache reads the clock only for entries that expire, of which there are none. */
 const PURE_PACKAGES = new Set(['heap-js', 'lru-cache', 'msgpackr', 'uuidv7', 'dinero.js']);
