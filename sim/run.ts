@@ -22,7 +22,7 @@ export interface RunOptions {
   readonly clients?: readonly number[];
   /** Only these kinds of faults are drawn. Default: all. */
   readonly kinds?: readonly FaultKind[];
-  /** How long clients form new intentions and faults begin. Default: drawn, 6,000 to 14,000. */
+  /** How long clients form new intentions and faults begin. Default: drawn, 3,000 to 8,000. */
   readonly lengthMs?: number;
   readonly nodes?: number;
 }
@@ -68,7 +68,7 @@ class Run {
     const { seed, nodes = 3, kinds, faults } = options;
     this.#options = options;
     this.#random = new Random(seed, 'run');
-    this.#lengthMs = options.lengthMs ?? this.#random.split('length').int(6_000, 14_000);
+    this.#lengthMs = options.lengthMs ?? this.#random.split('length').int(3_000, 8_000);
     const drawn = drawPlan({
       seed,
       nodes: World.names(nodes),

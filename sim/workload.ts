@@ -189,7 +189,7 @@ class Shopper extends Person {
   #carts = 0;
 
   override async run(): Promise<void> {
-    await this.sleep(this.random.int(0, 1_500));
+    await this.sleep(this.random.int(0, 600));
     while (this.open) await this.#visit();
   }
 
@@ -205,7 +205,7 @@ class Shopper extends Person {
     let seen: Answer | null = answerOf(created);
     const edits = this.random.int(1, 6);
     for (let i = 0; i < edits && this.open; i++) {
-      await this.sleep(this.random.int(10, 700));
+      await this.sleep(this.random.int(5, 250));
       const answer = answerOf(await this.#edit(ref, seen));
       if (answer?.kind === 'cart') seen = answer;
     }
@@ -256,7 +256,7 @@ class Shopper extends Person {
         return;
       }
       if (answer === null || !this.open) return;
-      await this.sleep(random.int(50, 1_500));
+      await this.sleep(random.int(20, 600));
     }
   }
 
@@ -279,7 +279,7 @@ class Shopper extends Person {
     const ref = { type: 'order', id: orderId };
     if (random.chance(0.5)) await this.look(ref, true);
     if (!random.chance(0.3)) return;
-    await this.sleep(random.int(0, 2_500));
+    await this.sleep(random.int(0, 1_200));
     await this.insist(ref, { kind: 'cancel' }, { render: true });
   }
 }
@@ -298,7 +298,7 @@ class Supplier extends Person {
 class Operator extends Person {
   override async run(): Promise<void> {
     while (this.open) {
-      await this.sleep(this.random.int(50, 1_200));
+      await this.sleep(this.random.int(30, 400));
       await this.#act();
     }
   }
@@ -330,7 +330,7 @@ class Worker extends Person {
   override async run(): Promise<void> {
     const { front } = this.options;
     while (this.open) {
-      await this.sleep(this.random.int(100, 900));
+      await this.sleep(this.random.int(50, 400));
       const rows = front.openOutbox();
       if (rows.length === 0) continue;
       const row = this.random.pick(rows);
