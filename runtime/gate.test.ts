@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
-import { callEffect, faultOf, inWorld, settle, until } from './fixture.ts';
+import { callEffect, faultOf, inWorld, keyOf, settle, until } from './fixture.ts';
+import { AppendError } from './journal.ts';
 import { ManualClock } from './manual-clock.ts';
 import { soleMember } from './members.ts';
 
@@ -120,5 +121,21 @@ it('a command past its deadline is not decided', async () => {
     go();
     assert.equal(await late, 'deadline_exceeded');
     assert.deepEqual((await inTime).ops, ['in time']);
+  });
+});
+
+it('a parked caller whose settlement is refused hears that its outcome is unknown: what it began goes on', async () => {
+  const handlers = { work: async () => 'done' };
+  const limits = { effectRetryMinMs: 1, effectRetryMaxMs: 2, tickMs: 5 };
+  await inWorld({ handlers, limits }, async (world) => {
+    let appends = 0;
+    world.intercept((_batch, commit) => {
+      if (++appends === 2) throw new AppendError('refused', 'bad data');
+      commit();
+    });
+    const waiting = world.ask('a', { kind: 'begin', effect: callEffect('charge'), wait: true }, { key: keyOf('k') });
+    assert.equal(await faultOf(waiting), 'outcome_unknown');
+    const told = await world.ask('a', { kind: 'begin', effect: callEffect('charge'), wait: true }, { key: keyOf('k') });
+    assert.deepEqual(told.ops, ['charge']);
   });
 });

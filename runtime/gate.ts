@@ -111,14 +111,13 @@ export class Gate {
   }
 }
 
-function claimsNoEffect(fault: Fault): boolean {
-  return (
-    fault.retryable && fault.code !== 'outcome_unknown' && fault.code !== 'shard_unavailable' && fault.code !== 'moved'
-  );
+function claimsNoEffect({ code, retryable }: Fault): boolean {
+  if (code === 'rejected') return true;
+  return retryable && code !== 'outcome_unknown' && code !== 'shard_unavailable' && code !== 'moved';
 }
 
 function openFault(cause: Fault): Fault {
-  return new Fault('outcome_unknown', 'begun before its shard changed hands, and not known to have ended', { cause });
+  return new Fault('outcome_unknown', 'begun, and not known to have ended', { cause });
 }
 
 export function renderFault(cause: unknown): Fault {

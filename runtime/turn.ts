@@ -338,6 +338,8 @@ export class Turns {
     }
     for (const waiter of settled) {
       waiter.wrote = true;
+      // What it asked for was begun by an earlier entry, and goes on though this one should fail.
+      waiter.begun = true;
       this.#behind(cell, waiter);
     }
   }
