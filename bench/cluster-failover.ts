@@ -2,6 +2,7 @@
  * How long a shard is away: from `kill -9` of its node to the first write that is answered 200, for every shard that the dead node had; and
  * what shoppers notice of a node that is drained in good order.
  */
+import { randomUUID } from 'node:crypto';
 import type { CartsByShard } from './cluster-carts.ts';
 import type { ClusterNode } from './cluster-node.ts';
 import type { Cluster } from './cluster-process.ts';
@@ -61,16 +62,20 @@ export async function failoverRounds(
   };
 }
 
-/** Milliseconds from `since` until some survivor has written to the cart. */
+/**
+ * Milliseconds from `since` until some survivor has written to the cart. Under a key, as clients write: a call that the dead node had taken is
+ * then brought to the next owner; without one nobody may decide it again, and its caller waits for the end of its time.
+ */
 async function firstWrite(
   survivors: readonly ClusterNode[],
   cart: CartHandle,
   sku: string,
   since: number,
 ): Promise<number> {
+  const key = randomUUID();
   for (let attempt = 0; ; attempt++) {
     const node = survivors[attempt % survivors.length];
-    const answer = await (node === undefined ? null : addLine(node, cart, sku).catch(() => null));
+    const answer = await (node === undefined ? null : addLine(node, cart, sku, 1, key).catch(() => null));
     const elapsed = performance.now() - since;
     if (answer?.status === 200) return elapsed;
     if (elapsed > GIVE_UP_MS) throw new Error(`a shard did not come back: ${answer?.status} ${answer?.text}`);
