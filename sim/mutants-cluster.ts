@@ -1,0 +1,126 @@
+/** Mutants of what members believe of each other: leases, watches, shards on their way, calls between nodes. */
+import { ClusterMember } from '../runtime/cluster.ts';
+import { Errand } from '../runtime/errand.ts';
+import { Handoff } from '../runtime/handoff.ts';
+import { LoopLease } from '../runtime/lease.ts';
+import { PeerAnswers } from '../runtime/peers-answers.ts';
+import { Router } from '../runtime/router.ts';
+import { Watch } from '../runtime/watch.ts';
+import { SimMemberStore } from './member-store.ts';
+import { all, type Mutant, replaced } from './mutant.ts';
+
+export const CLUSTER_MUTANTS: readonly Mutant[] = [
+  {
+    name: 'lease without an end',
+    breaks: 'A member answers until it is told that it is dead. One writer: only one may answer.',
+    within: 50,
+    install: () =>
+      replaced(
+        LoopLease.prototype,
+        'holds',
+        () =>
+          function (this: LoopLease) {
+            return this.renewals > 0;
+          },
+      ),
+  },
+  {
+    name: 'taken over too soon',
+    breaks:
+      'A member is taken over when it has not renewed between two looks. One writer: the old one still holds its lease.',
+    within: 5,
+    install: () => {
+      const counts = new WeakMap<Watch, ReadonlyMap<string, number>>();
+      const still = new WeakMap<Watch, { incarnation: string; renewals: number }[]>();
+      return all(
+        replaced(
+          Watch.prototype,
+          'look',
+          (original) =>
+            function (this: Watch, members, sentAt, answeredAt, renewedAt) {
+              const before = counts.get(this);
+              still.set(
+                this,
+                members.filter(({ incarnation, renewals }) => before?.get(incarnation) === renewals),
+              );
+              counts.set(this, new Map(members.map(({ incarnation, renewals }) => [incarnation, renewals])));
+              original.call(this, members, sentAt, answeredAt, renewedAt);
+            },
+        ),
+        replaced(
+          Watch.prototype,
+          'overdue',
+          () =>
+            function (this: Watch) {
+              return still.get(this) ?? [];
+            },
+        ),
+      );
+    },
+  },
+  {
+    name: 'given away with the door open',
+    breaks: 'Commands that come while a shard is given away are decided here. One writer.',
+    within: null,
+    kinds: ['leave', 'join', 'database_slow'],
+    install: () => replaced(Handoff.prototype, 'keeps', () => () => false),
+  },
+  {
+    name: 'gift not noticed',
+    breaks: 'Who gave a shard away goes on with it until it reads the rows. One writer.',
+    within: 20,
+    install: () => replaced(ClusterMember.prototype, 'gave', () => () => {}),
+  },
+  {
+    name: 'taken over past an append',
+    breaks:
+      'A taker does not wait for what is under way under the fences of the dead. One writer; nothing is loaded before its last event.',
+    within: null,
+    kinds: ['crash', 'pause', 'orphans', 'database_slow'],
+    install: () => replaced(SimMemberStore.prototype, 'fencing', () => function* () {}),
+  },
+  {
+    name: 'request decided twice',
+    breaks: 'A request that comes again is decided again. One command has one effect.',
+    within: 20,
+    install: () => {
+      const seen = new WeakMap<PeerAnswers, Set<number>>();
+      let more = 1e12;
+      return replaced(
+        PeerAnswers.prototype,
+        'take',
+        (original) =>
+          function (this: PeerAnswers, request) {
+            const known = seen.get(this) ?? new Set();
+            seen.set(this, known);
+            original.call(this, known.has(request.id) ? { ...request, id: more++ } : request);
+            known.add(request.id);
+          },
+      );
+    },
+  },
+  {
+    name: 'unanswered asked again elsewhere',
+    breaks:
+      'A call that may have been decided is asked once more, though deciding it twice does harm. One command has one effect.',
+    within: null,
+    kinds: ['messages_lost', 'messages_delayed', 'crash'],
+    install: () =>
+      replaced(
+        Router.prototype,
+        'ended',
+        (original) =>
+          function (this: Router, errand, end) {
+            original.call(this, errand, end.kind === 'unknown' && !errand.repeatable ? { kind: 'unreached' } : end);
+          },
+      ),
+  },
+  {
+    name: 'doubt forgotten',
+    breaks:
+      'A call whose first attempt may have been decided hears of a later one that nothing was done. What was refused has no effect.',
+    within: null,
+    kinds: ['messages_lost', 'crash', 'answers_lost'],
+    install: () => replaced(Errand.prototype, 'told', () => (fault) => fault),
+  },
+];
