@@ -8,6 +8,9 @@ import { parseArgs } from 'node:util';
 import type { Mutant } from './mutant.ts';
 import { type Caught, catchMutant, MUTANTS } from './mutants.ts';
 
+/** Beside the source, from where it is built to. */
+const TABLE = fileURLToPath(import.meta.url).replace(/dist\/sim\/[^/]+$/, 'sim/MUTANTS.md');
+
 const HEAD = `# Mutants
 
 Deliberate bugs that are put into the running code by the simulator, and how many seeds it takes until an oracle objects (seeds are counted
@@ -42,7 +45,7 @@ async function main(args: readonly string[]): Promise<number> {
     const told = caught === null ? 'not caught' : `seed ${caught.seed}: ${caught.violation.oracle}`;
     process.stdout.write(`${mutant.name}: ${told} (${seconds} s)\n`);
   }
-  if (values.only === undefined) writeFileSync(new URL('../../sim/MUTANTS.md', import.meta.url), table);
+  if (values.only === undefined) writeFileSync(TABLE, table);
   return missed === 0 ? 0 : 1;
 }
 
