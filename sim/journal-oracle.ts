@@ -36,6 +36,8 @@ export interface Shadow {
 
 export class JournalOracle {
   readonly shadows = new Map<string, Shadow>();
+  /** Holds whose units have left the house. */
+  readonly shipped = new Set<string>();
   readonly #types: ReadonlyMap<string, AnyActorType>;
   readonly #violate: Violate;
   readonly #answers = new Map<string, AnswerRow>();
@@ -145,7 +147,11 @@ export class JournalOracle {
       } catch (error) {
         this.#violate('never oversold', `${ref.id}@${row.seq}: ${String(error)}`);
       }
-      if (ref.type === 'sku') this.#balances(shadow.state as SkuState);
+      if (ref.type === 'sku') {
+        this.#balances(shadow.state as SkuState);
+        const { kind, holdId = '' } = event as { readonly kind: string; readonly holdId?: string };
+        if (kind === 'shipped') this.shipped.add(holdId);
+      }
       if (ref.type === 'order') charging = this.#follow(shadow, before, event as OrderEvent);
     }
     shadow.views.push(viewOf(shadow));

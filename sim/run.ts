@@ -2,8 +2,10 @@
  * One seed, one history, one verdict: a world is opened, the clients live in it while its faults happen, then it is healed and must come to
  * rest within a bound of simulated time; the oracles watch all along and look at the books at the end. The first violation ends the run.
  */
+import type { OrderState } from '../actors/order-state.ts';
 import { actorTypes } from '../actors/registry.ts';
-import type { EffectHandler } from '../runtime/actor.ts';
+import type { ActorRef, EffectHandler } from '../runtime/actor.ts';
+import type { Limits } from '../runtime/limits.ts';
 import { drawPlan, type FaultKind, type PlannedFault } from './faults.ts';
 import { History } from './history.ts';
 import { JournalOracle, type Violation } from './journal-oracle.ts';
@@ -11,7 +13,7 @@ import { checkAtRest, unrest } from './oracles.ts';
 import { PaymentProvider, paymentHandlers } from './payments.ts';
 import { Random } from './random.ts';
 import { cartResponder, ORDER_GIVES_UP_MS, orderResponder, Pricing, Shop } from './shop.ts';
-import { Workload } from './workload.ts';
+import { type Parcel, Workload } from './workload.ts';
 import { World } from './world.ts';
 
 export interface RunOptions {
@@ -83,6 +85,7 @@ class Run {
       nodes,
       plan: this.#plan,
       types: this.#types,
+      limits: drawLimits(this.#random.split('limits')),
       book: () => this.#shop.book,
       recorder: {
         commit: (incarnation, batch) => this.#committed(incarnation, batch),
@@ -140,6 +143,7 @@ class Run {
         client: (name) => world.client(name),
         nodeNames: world.nodeNames,
         openOutbox: () => this.#openOutbox(),
+        parcels: (orderId) => this.#parcels(orderId),
       },
       history: this.#history,
       random: this.#random.split('workload'),
@@ -185,31 +189,26 @@ class Run {
   async #lookAround(): Promise<void> {
     const world = this.#world;
     const client = world.client('visitor');
-    const asked: Promise<void>[] = [];
-    for (const { ref } of this.#journal.shadows.values()) {
-      const node = this.#random.pick(world.nodeNames);
-      if (world.nodes.get(node)?.current?.state !== 'serving') continue;
-      const render = ref.type !== 'sku';
-      const record = this.#history.begin({
-        client: 'visitor',
-        node,
-        ref,
-        command: { kind: 'get' },
-        key: null,
-        intent: `visitor.${ref.id}`,
-      });
-      const answer = client.ask(node, ref, { kind: 'get' }, { render, repeatable: true }).then((outcome) => {
-        this.#history.end(record, outcome);
-        if (outcome.kind === 'reply') return;
-        const told = outcome.kind === 'fault' ? outcome.code : 'nothing';
-        this.#violate('liveness', `${node} was asked for ${ref.id} when all was well, and said ${told}`);
-      });
-      asked.push(answer);
-    }
     let left = true;
-    void Promise.all(asked).then(() => {
+    const ask = async (ref: ActorRef): Promise<void> => {
+      const node = this.#random.pick(world.nodeNames);
+      if (world.nodes.get(node)?.current?.state !== 'serving') return;
+      const render = ref.type !== 'sku';
+      const command = { kind: 'get' };
+      const intent = `visitor.${ref.id}`;
+      const record = this.#history.begin({ client: 'visitor', node, ref, command, key: null, intent });
+      const outcome = await client.ask(node, ref, command, { render, repeatable: true });
+      this.#history.end(record, outcome);
+      if (outcome.kind === 'reply') return;
+      const told = outcome.kind === 'fault' ? outcome.code : 'nothing';
+      this.#violate('liveness', `${node} was asked for ${ref.id} when all was well, and said ${told}`);
+    };
+    const askAll = async (): Promise<void> => {
+      // One after the other: a crowd may be refused where limits are small.
+      for (const { ref } of [...this.#journal.shadows.values()]) await ask(ref);
       left = false;
-    });
+    };
+    void askAll();
     await this.#pass(15_000, () => !left);
   }
 
@@ -236,11 +235,30 @@ class Run {
     return [...this.#world.database.store.outbox.values()].filter((one) => one.open).map((one) => one.row);
   }
 
+  #parcels(orderId: string): readonly Parcel[] {
+    const order = this.#journal.shadow({ type: 'order', id: orderId }).state as OrderState;
+    return order.phase === 'confirmed' ? order.lines : [];
+  }
+
   #violate(oracle: string, message: string): void {
     this.#violations.push({ oracle, message });
     if (this.#violations.length === 1) this.#history.note('oracle', oracle, { message });
     this.#world.scheduler.stop();
   }
+}
+
+/** Half of the histories have the real limits; in the others actors leave memory early, and snapshots, pages and queues are small. */
+function drawLimits(random: Random): Partial<Limits> {
+  if (random.chance(0.5)) return {};
+  return {
+    ...(random.chance(0.7) ? { snapshotBytes: random.int(100, 2_000), snapshotEvents: random.int(1, 6) } : {}),
+    ...(random.chance(0.5) ? { actorsLimit: random.int(1, 12), idleMs: random.int(50, 2_000) } : {}),
+    ...(random.chance(0.3) ? { batchRows: random.int(1, 8) } : {}),
+    ...(random.chance(0.2) ? { commandsLimit: random.int(2, 6) } : {}),
+    ...(random.chance(0.2) ? { mailboxLimit: random.int(1, 3) } : {}),
+    ...(random.chance(0.2) ? { carriedAtOnce: random.int(0, 1) } : {}),
+    ...(random.chance(0.2) ? { answerCacheBytes: 1 } : {}),
+  };
 }
 
 function stackOf(error: unknown): string {

@@ -93,16 +93,32 @@ export const cartSpecification: Specification<CartModel, CartCommand, Answer> = 
   key: (state) => `${state.status} ${JSON.stringify([state.lines, state.coupons])}`,
 };
 
-/** Only what is on hand: nobody but those who adjust it changes that; what is held and sold of it is others' doing. */
-export const skuSpecification: Specification<number, SkuCommand, SkuReply> = {
-  initial: 0,
-  step(onHand, command, reply) {
-    const after = command.kind === 'adjust' ? onHand + command.delta : onHand;
-    if (reply === null) return after === onHand ? [onHand] : [onHand, after];
-    if (!reply.ok) return command.kind === 'adjust' ? [onHand] : [];
-    return reply.kind === 'stock' && reply.stock.onHand === after ? [after] : [];
+/** A `ship`, as the operator meant it: the sku itself looks the quantity up. */
+export type SkuRequest = SkuCommand & { readonly quantity?: number };
+
+interface SkuModel {
+  readonly onHand: number;
+  /** Holds that were shipped: a second time changes nothing. */
+  readonly shipped: readonly string[];
+}
+
+function skuAfter(state: SkuModel, command: SkuRequest): SkuModel {
+  if (command.kind === 'adjust') return { ...state, onHand: state.onHand + command.delta };
+  if (command.kind !== 'ship' || state.shipped.includes(command.holdId)) return state;
+  return { onHand: state.onHand - (command.quantity ?? 0), shipped: [...state.shipped, command.holdId] };
+}
+
+/** Only what is on hand: nobody but those who adjust it and ship changes that; what is held and sold of it is others' doing. */
+export const skuSpecification: Specification<SkuModel, SkuRequest, SkuReply> = {
+  initial: { onHand: 0, shipped: [] },
+  step(state, command, reply) {
+    const after = skuAfter(state, command);
+    if (reply === null) return after === state ? [state] : [state, after];
+    if (!reply.ok) return command.kind === 'get' ? [] : [state];
+    if (command.kind === 'ship') return reply.kind === 'done' ? [after] : [];
+    return reply.kind === 'stock' && reply.stock.onHand === after.onHand ? [after] : [];
   },
-  key: String,
+  key: ({ onHand, shipped }) => `${onHand} ${[...shipped].sort().join()}`,
 };
 
 type OrderModel = OrderDoc['state'] | 'absent';

@@ -8,7 +8,6 @@
  */
 import type { CartCommand } from '../actors/cart-protocol.ts';
 import type { OrderCommand } from '../actors/order-protocol.ts';
-import type { SkuCommand } from '../actors/sku-protocol.ts';
 import type { ActorRef, KeyRef } from '../runtime/actor.ts';
 import { Fault } from '../runtime/fault.ts';
 import type { OutboxRow } from '../runtime/journal.ts';
@@ -18,6 +17,7 @@ import { type History, leavesOpen, type Outcome } from './history.ts';
 import type { ProviderClient } from './payments.ts';
 import type { Random } from './random.ts';
 import { type Answer, COUPONS, CURRENCY, HOLD_TTL_MS, PRODUCTS, type Shop } from './shop.ts';
+import type { SkuRequest } from './specifications.ts';
 import type { Client as WorldClient } from './world.ts';
 
 /** What of the simulated world clients see. */
@@ -27,6 +27,14 @@ export interface Front {
   readonly nodeNames: readonly string[];
   /** Open rows of the outbox, oldest first. */
   openOutbox(): readonly OutboxRow[];
+  /** What is to be shipped for the order, if it is confirmed. */
+  parcels(orderId: string): readonly Parcel[];
+}
+
+export interface Parcel {
+  readonly sku: string;
+  readonly holdId: string;
+  readonly quantity: number;
 }
 
 export interface WorkloadOptions {
@@ -41,7 +49,7 @@ export interface WorkloadOptions {
   readonly until: number;
 }
 
-type Command = CartCommand | OrderCommand | SkuCommand;
+type Command = CartCommand | OrderCommand | SkuRequest;
 
 const ASK_TIMEOUT_MS = 4_000;
 /** Longer than a node takes to answer, if it answers at all. */
@@ -319,8 +327,16 @@ class Operator extends Person {
       this.options.history.note(this.name, 'changed prices');
     } else if (rumours.orders.length > 0) {
       const order = { type: 'order', id: random.pick(rumours.orders) };
-      if (dice < 0.9) await this.look(order, true);
+      if (dice < 0.85) await this.look(order, true);
+      else if (dice < 0.93) await this.#ship(order.id);
       else await this.insist(order, { kind: 'cancel' }, { render: true });
+    }
+  }
+
+  async #ship(orderId: string): Promise<void> {
+    for (const { sku, holdId, quantity } of this.options.front.parcels(orderId)) {
+      const command: SkuRequest = { kind: 'ship', holdId, owner: orderId, quantity };
+      await this.insist({ type: 'sku', id: sku }, command);
     }
   }
 }
