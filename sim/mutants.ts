@@ -13,7 +13,7 @@ import { runSeed } from './run.ts';
 export const MUTANTS: readonly Mutant[] = [...GATE_MUTANTS, ...JOURNAL_MUTANTS, ...CLUSTER_MUTANTS, ...SHOP_MUTANTS];
 
 /** Seeds that are tried where none are stated. */
-const SEARCHED = 100;
+export const SEARCHED = 5;
 
 export interface Caught {
   /** The first that showed it; as seeds are counted from 1, also how many it took. */
