@@ -176,7 +176,7 @@ export const GATE_MUTANTS: readonly Mutant[] = [
     name: 'effect lost at a crash',
     breaks:
       'What an actor waits for is issued when it is decided, and never again from its stored state. Everything becomes available again.',
-    within: null,
+    within: 20,
     kinds: ['crash', 'evict', 'leave', 'payment_lost'],
     install: () => {
       const decided = new WeakMap<Cell, Set<string>>();

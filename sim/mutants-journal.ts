@@ -24,7 +24,7 @@ export const JOURNAL_MUTANTS: readonly Mutant[] = [
     name: 'fence by EXISTS',
     breaks:
       'An append looks whether its fence is there and does not lock it, so one at work commits after a takeover. One writer.',
-    within: 50,
+    within: null,
     install: () =>
       replaced(
         SimJournal.prototype,
@@ -39,7 +39,7 @@ export const JOURNAL_MUTANTS: readonly Mutant[] = [
   {
     name: 'no fence',
     breaks: 'An append does not look whether its incarnation still lives. One writer.',
-    within: null,
+    within: 20,
     kinds: ['pause', 'orphans', 'crash'],
     install: () => replaced(SimJournal.prototype, 'checkFence', () => () => {}),
   },
@@ -55,7 +55,7 @@ export const JOURNAL_MUTANTS: readonly Mutant[] = [
     name: 'unknown taken for lost',
     breaks:
       'A batch with an unknown outcome is called void though it is there: its callers are told that nothing was done. One effect for one command.',
-    within: 10,
+    within: null,
     install: () =>
       replaced(
         SimJournal.prototype,
@@ -147,7 +147,7 @@ export const JOURNAL_MUTANTS: readonly Mutant[] = [
   {
     name: 'timer deleted by its sweep',
     breaks: 'Reading what is due removes the rows. Timers fire, also after a crash.',
-    within: null,
+    within: 10,
     kinds: ['crash', 'evict'],
     install: () => {
       let seen: SimDatabase | null = null;

@@ -133,7 +133,7 @@ export const SHOP_MUTANTS: readonly Mutant[] = [
     name: 'unknown charge looked up',
     breaks:
       'A charge without an answer is looked up, and what is not found is called declined. Not found proves nothing.',
-    within: null,
+    within: 20,
     kinds: ['payment_lost', 'payment_slow'],
     install: () =>
       replaced(
