@@ -177,12 +177,14 @@ test('a node that stood still past its lease answers 503, drops what it knew, an
   const carts = await inParallel(24, 8, () => newCart(other));
   node.pause();
   // What its kernel accepts while it stands still, it finds when it wakes: its lease is over then.
-  const waiting = carts.map((cart) => addLine(node, cart, skus[1] ?? '', 1, cart.id));
+  // A kept connection that was idle before may be cut then by the server's own limit: nothing is said on it, least of all a success.
+  const waiting = carts.map((cart) => addLine(node, cart, skus[1] ?? '', 1, cart.id).catch(cutOff));
   await until('it is taken over', async () => (await shardsOf(node)) === 0);
   const sold = await inParallel(24, 8, (index) => addLine(other, carts[index] as CartHandle, skus[0] ?? ''));
   assert.deepEqual(new Set(sold.map(({ status }) => status)), new Set([200]));
   node.resume();
-  const woken = await Promise.all(waiting);
+  const woken = (await Promise.all(waiting)).filter((answer) => answer !== null);
+  assert.ok(woken.length > 0);
   for (const answer of woken) {
     assert.equal(answer.status, 503, answer.text);
     assert.ok(Number(answer.headers['retry-after']) >= 1);
@@ -208,6 +210,12 @@ test('a node that stood still past its lease answers 503, drops what it knew, an
     );
   }
 });
+
+/** Null for a connection that was cut; whatever else went wrong is thrown. */
+function cutOff(error: NodeJS.ErrnoException): null {
+  if (error.code !== 'ECONNRESET') throw error;
+  return null;
+}
 
 /** The status, `refused` where nobody listens, or how a request that was under way ended without an answer. */
 function addThrough(agent: http.Agent, port: number, cart: CartHandle, sku: string): Promise<number | string> {
