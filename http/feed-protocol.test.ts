@@ -98,7 +98,12 @@ describe('the strict MessagePack reader', () => {
     const value = fc.oneof(
       leaf,
       fc.array(leaf, { maxLength: 20 }),
-      fc.dictionary(fc.string(), fc.oneof(leaf, fc.array(leaf)), { maxKeys: 20 }),
+      // The library reads the one key below under another name, which ours has no need to.
+      fc.dictionary(
+        fc.string().filter((key) => key !== '__proto__'),
+        fc.oneof(leaf, fc.array(leaf)),
+        { maxKeys: 20 },
+      ),
     );
     fc.assert(
       fc.property(value, (sent) => {
