@@ -14,7 +14,10 @@ export interface Mutant {
   readonly name: string;
   /** What it does wrong, and which promise that breaks. */
   readonly breaks: string;
-  /** It is caught in the first so many seeds; null: nothing that the simulator does has shown it yet. */
+  /**
+   * It is caught in the first so many seeds; null: nothing that the simulator does has shown it yet. What a seed draws changes with every change of
+   * the code that it runs, so this is no count but a bound with room: several times what it took from any of a few places to count from.
+   */
   readonly within: number | null;
   /** Only faults of these kinds are drawn. Default: all. */
   readonly kinds?: readonly FaultKind[];

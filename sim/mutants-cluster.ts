@@ -28,7 +28,7 @@ export const CLUSTER_MUTANTS: readonly Mutant[] = [
     name: 'taken over too soon',
     breaks:
       'A member is taken over when it has not renewed between two looks. One writer: the old one still holds its lease.',
-    within: 5,
+    within: 20,
     install: () => {
       const counts = new WeakMap<Watch, ReadonlyMap<string, number>>();
       const still = new WeakMap<Watch, { incarnation: string; renewals: number }[]>();

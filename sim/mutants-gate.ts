@@ -33,20 +33,20 @@ export const GATE_MUTANTS: readonly Mutant[] = [
   {
     name: 'reply before commit',
     breaks: 'A write is answered when it is decided. Durable before visible.',
-    within: 3,
+    within: 20,
     install: () => toldEarly((call) => call.wrote),
   },
   {
     name: 'read past the gate',
     breaks:
       'A read, or a refusal, is answered at once, though the state that it saw is not durable. Durable before visible.',
-    within: 10,
+    within: 20,
     install: () => toldEarly((call) => !call.wrote),
   },
   {
     name: 'message before commit',
     breaks: 'Messages and calls go out when they are decided. Durable before visible.',
-    within: 3,
+    within: 20,
     install: () => {
       const systems = new WeakMap<Kind, Effects>();
       return all(
@@ -141,7 +141,7 @@ export const GATE_MUTANTS: readonly Mutant[] = [
   {
     name: 'dedupe dropped',
     breaks: 'A key that is known is not recognised. A retried command has one effect and one answer.',
-    within: 3,
+    within: 20,
     install: () => replaced(KeyTable.prototype, 'has', () => () => false),
   },
   {

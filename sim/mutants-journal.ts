@@ -85,7 +85,7 @@ export const JOURNAL_MUTANTS: readonly Mutant[] = [
   {
     name: 'unknown not resolved',
     breaks: 'A batch with an unknown outcome is sent again as if nobody had got it. In order, each exactly once.',
-    within: 10,
+    within: 20,
     install: () =>
       replaced(
         SimJournal.prototype,
@@ -147,7 +147,7 @@ export const JOURNAL_MUTANTS: readonly Mutant[] = [
   {
     name: 'timer deleted by its sweep',
     breaks: 'Reading what is due removes the rows. Timers fire, also after a crash.',
-    within: 10,
+    within: 20,
     kinds: ['crash', 'evict'],
     install: () => {
       let seen: SimDatabase | null = null;

@@ -34,7 +34,7 @@ export const SHOP_MUTANTS: readonly Mutant[] = [
   {
     name: 'hold not pinned',
     breaks: "An order takes a cart's hold over and lets it expire as before. Every unit is pinned before the charge.",
-    within: 3,
+    within: 20,
     install: () =>
       sku((decide) => (state, command, ctx) => {
         const decision = decide(state, command, ctx);
@@ -46,7 +46,7 @@ export const SHOP_MUTANTS: readonly Mutant[] = [
   {
     name: 'charged with holds on their way',
     breaks: 'An order charges when the first of its lines is held. Every unit is pinned before the charge.',
-    within: 3,
+    within: 20,
     install: () =>
       order((decide) => (state, command, ctx) => {
         const decision = decide(state, command, ctx);
@@ -81,7 +81,7 @@ export const SHOP_MUTANTS: readonly Mutant[] = [
   {
     name: 'release of one line forgotten',
     breaks: 'A failed order does not give back what refused lines may still be granted. Stock is conserved.',
-    within: 3,
+    within: 20,
     install: () =>
       redefined('order', ({ pending }) => ({
         pending: (state: OrderState) =>
@@ -100,13 +100,13 @@ export const SHOP_MUTANTS: readonly Mutant[] = [
   {
     name: 'result forgotten',
     breaks: 'The cart is not told how its order ended. Everything becomes available again.',
-    within: 3,
+    within: 20,
     install: () => forgotten('order', ({ id }) => id === 'result'),
   },
   {
     name: 'cancel without refund',
     breaks: 'A cancelled order keeps the money. Exactly one charge, and none for what was cancelled.',
-    within: 10,
+    within: 20,
     install: () =>
       order((decide) => (state, command, ctx) => {
         const decision = decide(state, command, ctx);
@@ -119,7 +119,7 @@ export const SHOP_MUTANTS: readonly Mutant[] = [
   {
     name: 'two orders for one cart',
     breaks: 'A checkout under another key begins while one is under way. At most one order for each cart.',
-    within: 3,
+    within: 20,
     install: () =>
       redefined('cart', ({ decide }) => ({
         decide: (state: CartState, command: { readonly kind: string }, ctx: DecideContext) => {
@@ -170,7 +170,7 @@ export const SHOP_MUTANTS: readonly Mutant[] = [
     name: 'rounding drift',
     breaks:
       'A discount that is split over lines loses its last unit. Money is conserved: the lines add up to the whole.',
-    within: 10,
+    within: 20,
     install: () =>
       order((decide) => (state, command, ctx) => {
         if (command.kind !== '$outcome' || command.effectId !== 'price') return decide(state, command, ctx);

@@ -4,8 +4,21 @@ import { test } from 'node:test';
 import { catchMutant, MUTANTS } from './mutants.ts';
 import { runSeed } from './run.ts';
 
-/** Caught at once: the run ends with the first objection. */
-const QUICK = 3;
+/** Of every part those that show at once, wherever the seeds are counted from: the run ends with the first objection. */
+const QUICK = [
+  'reply before commit',
+  'read past the gate',
+  'message before commit',
+  'dedupe dropped',
+  'timer not stored',
+  'gift not noticed',
+  'hold not pinned',
+  'charged with holds on their way',
+  'release of one line forgotten',
+  'cancel without refund',
+  'two orders for one cart',
+  'rounding drift',
+];
 
 test('there are mutants of every part, each with a name of its own and the promise that it breaks', () => {
   assert.ok(MUTANTS.filter(({ within }) => within !== null).length >= 20);
@@ -13,8 +26,10 @@ test('there are mutants of every part, each with a name of its own and the promi
   for (const { name, breaks } of MUTANTS) assert.match(breaks, /\. [A-Z].*\.$/, name);
 });
 
-for (const mutant of MUTANTS.filter(({ within }) => within !== null && within <= QUICK)) {
-  test(`"${mutant.name}" is caught within ${mutant.within} seeds`, async () => {
+for (const name of QUICK) {
+  const mutant = MUTANTS.find((one) => one.name === name);
+  test(`"${name}" is caught within ${mutant?.within} seeds`, async () => {
+    assert.ok(mutant !== undefined && mutant.within !== null);
     assert.notEqual(await catchMutant(mutant), null);
   });
 }

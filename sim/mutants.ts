@@ -21,7 +21,10 @@ export interface Caught {
   readonly violation: Violation;
 }
 
-/** Runs seeds with the mutant until an oracle objects to something that it does not object to without; null: not within so many. */
+/**
+ * Runs seeds with the mutant, from 1 on, until an oracle objects in one in which none does without it; null: not within so many. It ends with the
+ * first that is caught, so that a generous bound costs nothing as long as the simulator is good.
+ */
 export async function catchMutant(mutant: Mutant, seeds = mutant.within ?? SEARCHED): Promise<Caught | null> {
   for (let seed = 1; seed <= seeds; seed++) {
     const violation = await firstViolation(seed, mutant, true);
