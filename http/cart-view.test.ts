@@ -3,21 +3,18 @@ import { test } from 'node:test';
 import type { CartRefusal, CartReply } from '../actors/cart-protocol.ts';
 import { type CartState, initialCart } from '../actors/cart-state.ts';
 import { demoData } from '../schema/demo.ts';
-import { ProductTable } from '../schema/price-book.ts';
+import { createBook } from '../workers/price-book.ts';
 import { price } from '../workers/pricing.ts';
 import { type CartAnswer, cartResponder } from './cart-view.ts';
 import { PROBLEMS } from './problem.ts';
 import type { EdgeReply } from './reply.ts';
 
 const data = demoData();
-const book = {
+const book = createBook({
+  ...data,
   version: 1,
-  store: data.store,
-  products: ProductTable.of(data.products.map((product) => [product.sku, product])),
-  coupons: new Map(data.coupons.map((coupon) => [coupon.code, coupon])),
-  taxRates: data.taxRates,
-  shippingMethods: data.shippingMethods,
-};
+  products: Object.fromEntries(data.products.map((product) => [product.sku, product])),
+});
 const ref = { type: 'cart', id: 'cart_0198c0de-0000-7000-8000-000000000001' };
 const responder = cartResponder({
   pricing: { price: async (request, options) => price(book, request, options) },

@@ -16,13 +16,14 @@ import { MemoryJournal } from '../runtime/memory.ts';
 import { type ActorSystem, type ActorSystemOptions, createActorSystem } from '../runtime/system.ts';
 import { SystemClock } from '../runtime/system-clock.ts';
 import type { ClusterView } from '../schema/cluster-view.ts';
+import { couponCode } from '../schema/coupon.ts';
 import { demoData } from '../schema/demo.ts';
 import { type PriceBook, ProductTable } from '../schema/price-book.ts';
 import type { Product } from '../schema/product.ts';
 import { ProductIndex } from '../schema/product-index.ts';
 import type { PaymentRecord } from '../schema/read-side.ts';
-import { couponCode } from '../schema/rules.ts';
 import type { JobView } from '../workers/jobs-admin.ts';
+import { createBook } from '../workers/price-book.ts';
 import { price } from '../workers/pricing.ts';
 import type { PriceRequest, Quote } from '../workers/quote.ts';
 import type { App, AuditEntry } from './app.ts';
@@ -281,14 +282,8 @@ export class MemoryShop {
 
   #newBook(version: number): PriceBook {
     const { coupons, taxRates, shippingMethods, store } = this.#data;
-    return {
-      version,
-      store,
-      products: ProductTable.of([...this.#products].map((product) => [product.sku, product])),
-      coupons: new Map(coupons.map((coupon) => [coupon.code, coupon])),
-      taxRates,
-      shippingMethods,
-    };
+    const products = ProductTable.of([...this.#products].map((product) => [product.sku, product]));
+    return { ...createBook({ version, store, products: {}, coupons, taxRates, shippingMethods }), products };
   }
 
   #catalogue(): App['catalogue'] {

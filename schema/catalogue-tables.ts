@@ -4,9 +4,12 @@
  * order, without gaps, and whoever has read up to version v finds all that is new by `version > v`.
  */
 import { type Kysely, sql } from 'kysely';
+import type { Coupon } from './coupon.ts';
 import type { Product } from './product.ts';
-import type { Coupon, ShippingMethod, Store, TaxRate } from './rules.ts';
+import type { Store } from './rules.ts';
+import type { ShippingMethod } from './shipping-method.ts';
 import type { Json, Tables } from './tables.ts';
+import type { TaxRate } from './tax-rate.ts';
 
 interface Versioned {
   /** Of the book in which this row last changed. */

@@ -22,11 +22,14 @@ import {
   readVersion,
   writeProducts,
 } from './catalogue-tables.ts';
+import { type Coupon, couponCode } from './coupon.ts';
 import { type BookProduct, type PriceBook, ProductTable } from './price-book.ts';
 import { type Product, validateProduct } from './product.ts';
 import { ProductIndex, type ProductPage, type ProductQuery } from './product-index.ts';
-import { type Coupon, couponCode, type ShippingMethod, type Store, type TaxRate } from './rules.ts';
+import type { Store } from './rules.ts';
+import type { ShippingMethod } from './shipping-method.ts';
 import type { Tables } from './tables.ts';
+import type { TaxRate } from './tax-rate.ts';
 
 /** Products in one import. */
 export const IMPORT_MAX = 10_000;
@@ -47,6 +50,9 @@ export interface TermsOfSale {
 
 /** The store of a database in which none was set up. */
 const NO_STORE: Store = { defaultCurrency: 'USD', currencies: ['USD'], defaultShipping: null };
+
+const NONE: readonly never[] = Object.freeze([]);
+const NO_ZONES: PriceBook['zones'] = new Map();
 
 export class Catalogue {
   readonly #db: Kysely<Tables>;
@@ -128,6 +134,10 @@ export class Catalogue {
       version: this.#version,
       store: this.#store,
       products: this.#bookProducts,
+      zones: NO_ZONES,
+      priceLists: NONE,
+      promotions: NONE,
+      promotionGroups: NONE,
       coupons: new Map(this.#coupons),
       taxRates: [...this.#taxRates.values()].sort((a, b) => (a.id < b.id ? -1 : 1)),
       shippingMethods: this.#shippingMethods,
@@ -291,8 +301,16 @@ async function readSince(trx: CatalogueDb, known: number) {
   };
 }
 
-function bookProduct({ name, category, active, taxCategory, prices }: Product): BookProduct {
-  return { name, category, active, taxCategory, prices };
+function bookProduct(product: Product): BookProduct {
+  const { name, category, active, taxCategory, prices, compareAtPrices, weightGrams, digital } = product;
+  const terms: BookProduct = { name, category, active, taxCategory, prices };
+  // Most products have none of these, and there may be a hundred thousand.
+  return {
+    ...terms,
+    ...(Object.keys(compareAtPrices).length > 0 ? { compareAtPrices } : undefined),
+    ...(weightGrams ? { weightGrams } : undefined),
+    ...(digital ? { digital } : undefined),
+  };
 }
 
 function rejected(message: string): Fault {

@@ -7,10 +7,13 @@
  */
 import type { Kysely } from 'kysely';
 import { type CatalogueDb, type CatalogueTables, nextVersion, writeProducts } from './catalogue-tables.ts';
+import type { Coupon } from './coupon.ts';
 import { DEMO_CATEGORIES, type DemoCategory, type DemoProduct } from './demo-products.ts';
 import { type Product, validateProduct } from './product.ts';
-import type { Coupon, ShippingMethod, Store, TaxRate } from './rules.ts';
+import type { Store } from './rules.ts';
+import type { ShippingMethod } from './shipping-method.ts';
 import type { Tables } from './tables.ts';
+import type { TaxRate } from './tax-rate.ts';
 
 export interface DemoData {
   readonly products: readonly Product[];

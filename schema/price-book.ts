@@ -6,24 +6,50 @@
  * versions have in common and a small table of changes. What has to carry a book elsewhere (the pricing threads) sends the base
  * once and only the changes with each version.
  */
-import type { Amounts, Coupon, ShippingMethod, Store, TaxRate } from './rules.ts';
+import type { Coupon } from './coupon.ts';
+import type { PriceList } from './price-list.ts';
+import type { Promotion, PromotionGroup } from './promotion.ts';
+import type { Amounts, Store } from './rules.ts';
+import type { ShippingMethod } from './shipping-method.ts';
+import type { TaxRate } from './tax-rate.ts';
+import type { Zone } from './zone.ts';
 
 /** What pricing needs of a product. */
 export interface PriceTerms {
   /** False: archived, no longer sold; a cart that still has it cannot be ordered. */
   readonly active: boolean;
   readonly taxCategory: string;
+  /** The product's own prices; see `PriceList` for others. */
   readonly prices: Amounts;
+  /** Former or list prices, each above the price of the same currency. Left out: none. */
+  readonly compareAtPrices?: Amounts;
+  /** Promotions select by it. */
+  readonly category: string;
+  /** Of one unit, 0 to 1,000,000. Left out: 0. */
+  readonly weightGrams?: number;
+  /** True: nothing is shipped. Left out: false. */
+  readonly digital?: boolean;
 }
 export interface BookProduct extends PriceTerms {
   readonly name: string;
-  readonly category: string;
 }
 
+/**
+ * Each list and map keeps its identity from version to version while its content is the same: pricing keeps what it derives from one
+ * (indexes by sku and by place) for as long as it meets it.
+ */
 export interface PriceBook {
   readonly version: number;
   readonly store: Store;
   readonly products: ProductTable;
+  /** By id, in order of the ids. */
+  readonly zones: ReadonlyMap<string, Zone>;
+  /** In order of their ids. Each list document keeps its identity too. */
+  readonly priceLists: readonly PriceList[];
+  /** In order of their ids, as the groups are. */
+  readonly promotions: readonly Promotion[];
+  readonly promotionGroups: readonly PromotionGroup[];
+  /** By code. */
   readonly coupons: ReadonlyMap<string, Coupon>;
   /** In order of their ids. */
   readonly taxRates: readonly TaxRate[];

@@ -20,6 +20,10 @@ export interface Product {
   readonly holdAt: 'cart' | 'checkout';
   /** Lifetime of a hold taken at the cart, in milliseconds. */
   readonly holdTtlMs: number;
+  /** Of one unit, 0 to 1,000,000; stored documents of earlier versions have none, which is 0. */
+  readonly weightGrams?: number;
+  /** True: nothing is shipped. Left out: false. */
+  readonly digital?: boolean;
   /** False: archived, neither shown nor sold. */
   readonly active: boolean;
 }
@@ -45,6 +49,7 @@ const HOLD_TTL_MS_MAX = 86_400_000;
 /** As `UNIT_PRICE_MAX` of `workers/money.ts`, with which a test compares it: this folder may not import that one. */
 export const PRICE_MAX = 10_000_000_000;
 const PER_ORDER_MAX = 999;
+export const WEIGHT_GRAMS_MAX = 1_000_000;
 
 const DEFAULTS = {
   description: '',
@@ -53,6 +58,8 @@ const DEFAULTS = {
   maxPerOrder: null,
   holdAt: 'checkout',
   holdTtlMs: 600_000,
+  weightGrams: 0,
+  digital: false,
   active: true,
 } as const;
 const FIELDS = new Set(['sku', 'name', 'category', 'prices', ...Object.keys(DEFAULTS)]);
@@ -69,7 +76,8 @@ export function validateProduct(input: unknown): ProductCheck {
     check(`/${name.replaceAll('~', '~0').replaceAll('/', '~1')}`, FIELDS.has(name), 'is not a known field');
   }
   const all: Readonly<Record<string, unknown>> = { ...DEFAULTS, ...withoutUndefined(given) };
-  const { sku, name, description, category, taxCategory, maxPerOrder, holdAt, holdTtlMs, active } = all;
+  const { sku, name, description, category, taxCategory, maxPerOrder, holdAt, holdTtlMs } = all;
+  const { weightGrams, digital, active } = all;
   check('/sku', matches(sku, SKU), 'must be 1 to 64 of A-Z a-z 0-9 . _ - and start with a letter or digit');
   check('/name', isLabel(name, 200), 'must be text of 1 to 200 characters on one line');
   check('/category', isLabel(category, 64), 'must be text of 1 to 64 characters on one line');
@@ -78,6 +86,8 @@ export function validateProduct(input: unknown): ProductCheck {
   check('/maxPerOrder', maxPerOrder === null || isWhole(maxPerOrder, 1, PER_ORDER_MAX), 'must be null or 1 to 999');
   check('/holdAt', holdAt === 'cart' || holdAt === 'checkout', 'must be "cart" or "checkout"');
   check('/holdTtlMs', isWhole(holdTtlMs, HOLD_TTL_MS_MIN, HOLD_TTL_MS_MAX), 'must be 1000 to 86400000');
+  check('/weightGrams', isWhole(weightGrams, 0, WEIGHT_GRAMS_MAX), `must be 0 to ${WEIGHT_GRAMS_MAX}`);
+  check('/digital', typeof digital === 'boolean', 'must be true or false');
   check('/active', typeof active === 'boolean', 'must be true or false');
   const prices = checkAmounts('/prices', all.prices, check);
   check('/prices', prices === null || Object.keys(prices).length > 0, 'must name at least one currency');
@@ -92,7 +102,7 @@ export function validateProduct(input: unknown): ProductCheck {
 /** Fields in one order whatever the input's, and nothing shared with it. */
 function ordered(product: Product): Product {
   const { sku, name, description, category, taxCategory, prices, compareAtPrices } = product;
-  const { maxPerOrder, holdAt, holdTtlMs, active } = product;
+  const { maxPerOrder, holdAt, holdTtlMs, weightGrams, digital, active } = product;
   return {
     sku,
     name,
@@ -104,6 +114,8 @@ function ordered(product: Product): Product {
     maxPerOrder,
     holdAt,
     holdTtlMs,
+    ...(weightGrams ? { weightGrams } : undefined),
+    ...(digital ? { digital } : undefined),
     active,
   };
 }

@@ -7,17 +7,26 @@
  * decodes a part when it first meets its number. Names stay behind: figures are computed without them.
  */
 import { Packr } from 'msgpackr';
+import type { Coupon } from '../schema/coupon.ts';
 import { type BookProduct, type PriceBook, type PriceTerms, ProductTable } from '../schema/price-book.ts';
-import type { Coupon, ShippingMethod, Store, TaxRate } from '../schema/rules.ts';
+import type { PriceList } from '../schema/price-list.ts';
+import type { Promotion, PromotionGroup } from '../schema/promotion.ts';
+import type { Store } from '../schema/rules.ts';
+import type { ShippingMethod } from '../schema/shipping-method.ts';
+import type { TaxRate } from '../schema/tax-rate.ts';
+import type { Zone } from '../schema/zone.ts';
 import type { PricingView } from './pricing.ts';
 
 export type { BookProduct, PriceBook, PriceTerms } from '../schema/price-book.ts';
-export type { Amounts, Coupon, ShippingMethod, Store, TaxRate } from '../schema/rules.ts';
 
 export interface BookParts {
   readonly version: number;
   readonly store: Store;
   readonly products: Readonly<Record<string, BookProduct>>;
+  readonly zones?: readonly Zone[];
+  readonly priceLists?: readonly PriceList[];
+  readonly promotions?: readonly Promotion[];
+  readonly promotionGroups?: readonly PromotionGroup[];
   readonly coupons?: readonly Coupon[];
   readonly taxRates?: readonly TaxRate[];
   readonly shippingMethods?: readonly ShippingMethod[];
@@ -29,10 +38,18 @@ export function createBook(parts: BookParts): PriceBook {
     version: parts.version,
     store: parts.store,
     products: ProductTable.of(Object.entries(parts.products)),
+    zones: new Map(byId(parts.zones).map((zone) => [zone.id, zone])),
+    priceLists: byId(parts.priceLists),
+    promotions: byId(parts.promotions),
+    promotionGroups: byId(parts.promotionGroups),
     coupons: new Map((parts.coupons ?? []).map((coupon) => [coupon.code, coupon])),
-    taxRates: [...(parts.taxRates ?? [])].sort((a, b) => (a.id < b.id ? -1 : 1)),
+    taxRates: byId(parts.taxRates),
     shippingMethods: parts.shippingMethods ?? [],
   };
+}
+
+function byId<T extends { readonly id: string }>(rules: readonly T[] = []): T[] {
+  return [...rules].sort((a, b) => (a.id < b.id ? -1 : 1));
 }
 
 /** How a task names the book that its carts are priced by. The numbers are the pool's own, never used twice in a process. */
@@ -43,9 +60,7 @@ export interface SentBook {
   readonly base: SharedArrayBuffer;
 }
 
-type EncodedProduct =
-  | [sku: string, active: boolean, taxCategory: string, prices: Readonly<Record<string, number>>]
-  | [sku: string];
+type EncodedProduct = [sku: string, terms: PriceTerms | null];
 type EncodedRest = [
   store: Store,
   coupons: readonly Coupon[],
@@ -87,7 +102,20 @@ export class BookEncoder {
 }
 
 function encodeProduct(sku: string, product: BookProduct | null): EncodedProduct {
-  return product === null ? [sku] : [sku, product.active, product.taxCategory, product.prices];
+  if (product === null) return [sku, null];
+  const { active, taxCategory, prices, compareAtPrices, category, weightGrams, digital } = product;
+  return [
+    sku,
+    {
+      active,
+      taxCategory,
+      prices,
+      category,
+      ...(compareAtPrices === undefined ? undefined : { compareAtPrices }),
+      ...(weightGrams === undefined ? undefined : { weightGrams }),
+      ...(digital === undefined ? undefined : { digital }),
+    },
+  ];
 }
 
 /** A thread's side: at most two books and two bases are kept, the newest ones met. */
@@ -130,12 +158,7 @@ export class BookShelf {
 }
 
 function decodeProducts(encoded: readonly EncodedProduct[]): Map<string, PriceTerms | null> {
-  const products = new Map<string, PriceTerms | null>();
-  for (const [sku, active, taxCategory, prices] of encoded) {
-    const gone = active === undefined || taxCategory === undefined || prices === undefined;
-    products.set(sku, gone ? null : { active, taxCategory, prices });
-  }
-  return products;
+  return new Map(encoded);
 }
 
 function keepTwo<T>(kept: Map<number, T>, number: number, value: T): void {

@@ -8,8 +8,9 @@
  * could drift from the first: it is the first half of the only one.
  */
 import { invariant } from '../runtime/fault.ts';
+import { type Coupon, couponCode } from '../schema/coupon.ts';
 import type { PriceBook, PriceTerms } from '../schema/price-book.ts';
-import { type Coupon, couponCode, type TaxRate } from '../schema/rules.ts';
+import type { TaxRate } from '../schema/tax-rate.ts';
 import { LINES_MAX, QUANTITY_MAX } from './money.ts';
 import { type AppliedCoupon, applyCoupons } from './promotion.ts';
 import type { PriceRequest, Quote, QuotedDiscount, QuotedLine, QuotedShipping, QuotedTax } from './quote.ts';

@@ -2,7 +2,7 @@
  * Coupons. They apply one after another in a fixed order, percentages before amounts and then by code, each to what the ones before
  * it have left of each line; so the result depends neither on the order in which they were typed nor on that of the lines.
  */
-import { type Coupon, couponCode } from '../schema/rules.ts';
+import { type Coupon, couponCode } from '../schema/coupon.ts';
 import { mulDivHalfUp, PPM, split } from './money.ts';
 
 export interface AppliedCoupon {
@@ -65,5 +65,7 @@ function worth(coupon: Coupon, currency: string, left: number): number {
       return mulDivHalfUp(left, coupon.ratePpm, PPM);
     case 'fixed':
       return Math.min(coupon.amounts[currency] ?? 0, left);
+    case 'promotion':
+      return 0;
   }
 }

@@ -2,7 +2,8 @@
  * Flat shipping: a method has a price per zone and currency. Which method counts: the chosen one, else (or where that one does
  * not go there) the store's default, else the first that does. Where none does, the cart cannot be ordered.
  */
-import type { ShippingMethod, Store } from '../schema/rules.ts';
+import type { Store } from '../schema/rules.ts';
+import type { ShippingMethod } from '../schema/shipping-method.ts';
 import type { Destination } from './quote.ts';
 
 export interface ShippingChoice {

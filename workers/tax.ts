@@ -5,7 +5,7 @@
  * Contained rates come first: of a gross price g with rates that sum to S, `g × S / (1 + S)` is tax, rounded once and then split over the
  * rates, so that it can never be more than g. Added rates are computed on what is left after that.
  */
-import type { TaxRate } from '../schema/rules.ts';
+import type { TaxRate } from '../schema/tax-rate.ts';
 import { mulDivHalfUp, PPM, split } from './money.ts';
 import type { Destination } from './quote.ts';
 
@@ -26,6 +26,7 @@ export function ratesAt(rates: readonly TaxRate[], destination: Destination | nu
   if (byCountry === undefined) {
     byCountry = new Map();
     for (const [index, rate] of rates.entries()) {
+      if ('zone' in rate) continue;
       const list = byCountry.get(rate.country);
       if (list === undefined) byCountry.set(rate.country, [index]);
       else list.push(index);
@@ -34,8 +35,9 @@ export function ratesAt(rates: readonly TaxRate[], destination: Destination | nu
   }
   const here = byCountry.get(destination.country) ?? [];
   return here.filter((index) => {
-    const region = rates[index]?.region ?? null;
-    return region === null || region === destination.region;
+    const rate = rates[index];
+    if (rate === undefined || 'zone' in rate) return false;
+    return rate.region === null || rate.region === destination.region;
   });
 }
 // Derived from an immutable list, and gone with it.

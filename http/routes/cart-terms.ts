@@ -4,7 +4,7 @@
  * changes in between, the coupon stays and does nothing, and a warning tells; so the race is harmless.
  */
 import type { CartCommand, CartGlance } from '../../actors/cart-protocol.ts';
-import { couponCode } from '../../schema/rules.ts';
+import { couponCode } from '../../schema/coupon.ts';
 import type { PriceRequest, Quote } from '../../workers/quote.ts';
 import type { App } from '../app.ts';
 import { moneyIn, shippingDocument } from '../order-view.ts';
