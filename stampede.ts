@@ -163,11 +163,17 @@ program
   .option('--port <port>', 'port to listen on', count, 8090)
   .option('--host <host>', 'address to listen on', '127.0.0.1')
   .option('--database <url>', 'its PostgreSQL (default: DATABASE_URL)')
-  .action(async (options: { port: number; host: string; database?: string }) => {
+  .option(
+    '--webhook-url <url>',
+    "where a shop takes notices: its address and /v1/webhooks/payments (default: nobody's)",
+  )
+  .option('--webhook-secret <secret>', 'signs them (default: the first of PAYMENT_WEBHOOK_SECRET)')
+  .action(async (options: SandboxCommand) => {
     const databaseUrl = options.database ?? process.env.SANDBOX_DATABASE_URL ?? process.env.DATABASE_URL;
     if (!databaseUrl) throw new ConfigError('DATABASE_URL', 'is required (or --database)');
     const { startSandbox } = await import('./payments/sandbox-server.ts');
-    const sandbox = await startSandbox({ databaseUrl, port: options.port, host: options.host });
+    const { port, host } = options;
+    const sandbox = await startSandbox({ databaseUrl, port, host, notices: noticesOf(options, process.env) });
     const parent = process.send !== undefined;
     // Started by a node, it tells its port over the channel and ends with its parent, however that ends. A signal to the whole
     // group (Ctrl-C) is the parent's to hear: while that drains, its checkouts still need us.
@@ -177,6 +183,25 @@ program
     for (const signal of ['SIGTERM', 'SIGINT'] as const)
       process.on(signal, () => void (parent || sandbox.close().finally(() => process.exit(0))));
   });
+
+interface SandboxCommand {
+  readonly port: number;
+  readonly host: string;
+  readonly database?: string;
+  readonly webhookUrl?: string;
+  readonly webhookSecret?: string;
+}
+
+function noticesOf({ webhookUrl, webhookSecret }: SandboxCommand, env: NodeJS.ProcessEnv) {
+  if (webhookUrl === undefined) return undefined;
+  if (!URL.canParse(webhookUrl)) throw new InvalidArgumentError('--webhook-url must be a URL');
+  const { paymentWebhookSecrets } = parseConfig({
+    PAYMENT_WEBHOOK_SECRET: webhookSecret ?? env.PAYMENT_WEBHOOK_SECRET,
+  });
+  const [secret] = paymentWebhookSecrets;
+  if (secret === undefined) throw new ConfigError('PAYMENT_WEBHOOK_SECRET', 'is required (or --webhook-secret)');
+  return { url: webhookUrl, secret };
+}
 
 function count(text: string): number {
   if (!/^\d{1,7}$/.test(text)) throw new InvalidArgumentError('a whole number is expected');

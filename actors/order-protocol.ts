@@ -30,6 +30,8 @@ export type OrderCommand =
   | OrderStart
   | { readonly kind: 'get' }
   | { readonly kind: 'cancel'; readonly ifMatch?: number | undefined }
+  /** The provider says that something has changed. It is not believed: what is pending is asked again. */
+  | { readonly kind: 'payment_notice' }
   /** From the capture job: may the payment be captured? */
   | { readonly kind: 'request_capture'; readonly outboxId: string }
   | { readonly kind: 'capture_done'; readonly outboxId: string }

@@ -146,6 +146,8 @@ export function createOrder(options: OrderOptions = {}): ActorType<OrderState, O
           return state.emailSent ? { reply: DONE } : read(state, ctx);
         case 'cancel':
           return cancel(state, command.ifMatch, ctx);
+        case 'payment_notice':
+          return { reply: DONE, hasten: true };
         case 'request_capture':
           return requestCapture(state, ctx.now);
         case 'capture_done':

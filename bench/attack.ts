@@ -7,6 +7,7 @@ import { randomBytes, randomUUID } from 'node:crypto';
 import net from 'node:net';
 import { isProblemCode, PROBLEM_TYPE, PROBLEMS } from '../http/problem.ts';
 import { type RawAnswer, RawClient } from '../http/raw-client.ts';
+import { signNotice } from '../payments/notice.ts';
 import { ADMIN_KEY, type Answer } from './shop-process.ts';
 import { ADDRESS, type CartHandle } from './shopper.ts';
 
@@ -20,6 +21,8 @@ export interface Operation {
   /** JSON schema of the body, references resolved; undefined: takes none. */
   readonly schema: Json | undefined;
   readonly bodyRequired: boolean;
+  /** An `Idempotency-Key` is looked at. */
+  readonly keyed: boolean;
   /** Media types of a body that is no JSON. */
   readonly rawTypes: readonly string[];
 }
@@ -34,6 +37,9 @@ export interface Prey {
   readonly orderToken: string;
 }
 
+/** Of a shop that is attacked: `PAYMENT_WEBHOOK_SECRET`. */
+export const NOTICE_SECRET = `whsec_${Buffer.alloc(24, 9).toString('base64')}`;
+
 export const PRODUCT = { name: 'Target', category: 'Hostile', prices: { USD: 100 } };
 
 /** What the document says can be called. */
@@ -45,7 +51,7 @@ export function operationsOf(document: Json): Operation[] {
     return Object.fromEntries(Object.entries(schema).map(([name, part]) => [name, resolve(part)]));
   };
   return Object.entries<Json>(document.paths).flatMap(([path, methods]) =>
-    Object.entries<Json>(methods).map(([method, { operationId, security, requestBody }]): Operation => {
+    Object.entries<Json>(methods).map(([method, { operationId, security, requestBody, parameters }]): Operation => {
       const [credential] = security.flatMap((one: object) => Object.keys(one));
       const content = requestBody?.content ?? {};
       return {
@@ -55,6 +61,7 @@ export function operationsOf(document: Json): Operation[] {
         access: credential === undefined ? 'none' : credential === 'cartToken' ? 'cart' : 'operator',
         schema: resolve(content['application/json']?.schema),
         bodyRequired: requestBody?.required === true,
+        keyed: parameters.some(({ name }: { name: string }) => name === 'Idempotency-Key'),
         rawTypes: Object.keys(content).filter((type) => type !== 'application/json'),
       };
     }),
@@ -62,7 +69,7 @@ export function operationsOf(document: Json): Operation[] {
 }
 
 /** The body of a good call. */
-export function bodyOf({ sku, cart }: Prey, { id, schema, rawTypes }: Operation): Json {
+export function bodyOf({ sku, cart, orderId }: Prey, { id, schema, rawTypes }: Operation): Json {
   if (rawTypes.length > 0) return JSON.stringify({ sku, ...PRODUCT });
   if (schema === undefined) return undefined;
   const bodies: Record<string, Json> = {
@@ -89,6 +96,7 @@ export function bodyOf({ sku, cart }: Prey, { id, schema, rawTypes }: Operation)
       active: true,
     },
     adminAdjustStock: { delta: 1, reason: 'more' },
+    receivePaymentNotice: { type: 'payment.captured', reference: orderId, paymentId: 'pay_1', state: 'captured' },
   };
   assert.ok(Object.hasOwn(bodies, id), `there is no example of ${id}: add one`);
   return bodies[id];
@@ -155,6 +163,9 @@ function bytesOf(prey: Prey, attack: Attack): Buffer {
   const bytes = body === undefined ? null : Buffer.from(body);
   if (bytes !== null && type !== null) all.push(['Content-Type', type]);
   if (bytes !== null) all.push(['Content-Length', String(bytes.length)]);
+  // A notice is signed as it is: what is twisted is what a provider might send.
+  if (operation.id === 'receivePaymentNotice' && bytes !== null)
+    all.push(...Object.entries(signNotice(NOTICE_SECRET, randomUUID(), bytes.toString(), Date.now())));
   all.push(...headers);
   const head = all.map(([name, value]) => `${name}: ${value}\r\n`).join('');
   const start = `${operation.method} ${attack.target ?? pathOf(prey, operation)} HTTP/1.1\r\n${head}\r\n`;

@@ -3,6 +3,7 @@
  * little that routes use of it, so that a test can hand in what it likes, and so that this file is the list of what the
  * contract rests on. Parts that may do I/O return a promise or the value itself.
  */
+import type { NoticeVerifier } from '../payments/notice.ts';
 import type { Clock } from '../runtime/clock.ts';
 import type { AnswerRow, RecordedAnswer } from '../runtime/journal.ts';
 import type { ActorSystem } from '../runtime/system.ts';
@@ -122,6 +123,8 @@ export interface App {
   readonly tokens: CartTokensAccess;
   /** For cursors: the first signs, all verify. */
   readonly cursorSecrets: readonly string[];
+  /** null: notices of a payment provider are not taken. */
+  readonly notices: Pick<NoticeVerifier, 'isGenuine'> | null;
   readonly adminAnswers: AdminAnswers;
   /** A new id, `<prefix>_<uuid v7>`. */
   readonly newId: (prefix: string) => string;

@@ -34,6 +34,7 @@ test('an empty value counts as not set', () => {
 test('each bad value is one line that names its variable', () => {
   const bad: Record<string, string> = {
     PORT: '70000',
+    PAYMENT_WEBHOOK_SECRET: 'whsec_AAAA',
     OPS_PORT: '-1',
     DATABASE_URL: 'mysql://localhost/x',
     REDIS_URL: 'http://localhost',

@@ -3,6 +3,7 @@
  * variable is validated here, once; a bad value is a `ConfigError` of one line that names the variable.
  */
 import { BlockList } from 'node:net';
+import { isNoticeSecret } from '../payments/notice.ts';
 import { Refusal } from '../runtime/refusal.ts';
 import { parseRateLimits, type RateLimitRules } from './rate-limits.ts';
 
@@ -45,6 +46,8 @@ export interface Config {
   readonly secrets: Readonly<Partial<Record<SecretName, string>>>;
   readonly paymentProvider: 'sandbox';
   readonly paymentSandboxUrl: string | null;
+  /** Empty: notices of the provider are not taken. All verify. */
+  readonly paymentWebhookSecrets: readonly string[];
   readonly smtpUrl: string | null;
   readonly corsOrigins: readonly string[];
   readonly trustedProxies: readonly string[];
@@ -96,6 +99,7 @@ export function parseConfig(env: Environment): Config {
     secrets,
     paymentProvider: 'sandbox',
     paymentSandboxUrl,
+    paymentWebhookSecrets: noticeSecrets(text, 'PAYMENT_WEBHOOK_SECRET'),
     smtpUrl: url(text, 'SMTP_URL', ['smtp:', 'smtps:']),
     corsOrigins: list(text('CORS_ORIGINS')).map(origin),
     trustedProxies: list(text('TRUSTED_PROXIES')).map(network),
@@ -114,6 +118,14 @@ export function checkSecret(variable: SecretName, value: string): string {
     if (secret.length < 32) throw new ConfigError(variable, 'must be at least 32 characters long');
   if (list(value).length === 0) throw new ConfigError(variable, 'must not be empty');
   return value;
+}
+
+/** The value is never repeated in the message. */
+function noticeSecrets(text: (name: string) => string | null, variable: string): readonly string[] {
+  const secrets = list(text(variable));
+  if (!secrets.every(isNoticeSecret))
+    throw new ConfigError(variable, 'must be whsec_ and at least 24 bytes in base64, or a list of such');
+  return secrets;
 }
 
 export function list(value: string | null): string[] {

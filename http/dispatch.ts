@@ -229,7 +229,9 @@ export function compileRoute(route: AnyRoute, dispatch: Dispatch, timer: RouteTi
   function bodyAhead(head: RequestHead): ProblemReply | null {
     if (head.contentLength > bodyMax) return tooLarge(bodyMax);
     if (route.rawBody !== undefined) {
-      if (route.rawBody.contentTypes.includes(mediaType(head.contentType))) return null;
+      const type = mediaType(head.contentType);
+      const readable = type !== 'application/json' || isJson(head.contentType);
+      if (readable && route.rawBody.contentTypes.includes(type)) return null;
       return problem('unsupported_media_type', {
         detail: `One of ${route.rawBody.contentTypes.join(', ')} is taken here.`,
       });

@@ -9,6 +9,7 @@ import type { TSchema } from 'typebox';
 import { Compile } from 'typebox/compile';
 import { uuidv7 } from 'uuidv7';
 import { actorTypes } from '../actors/registry.ts';
+import { NoticeVerifier } from '../payments/notice.ts';
 import { Fault } from '../runtime/fault.ts';
 import type { AnswerRow, ProjectionRow } from '../runtime/journal.ts';
 import { soleMember } from '../runtime/members.ts';
@@ -56,6 +57,10 @@ export interface Call {
 export interface ShopOptions {
   /** Default 5,000. */
   readonly checkoutWaitMs?: number;
+  /** Default: notices of the provider are not taken. */
+  readonly noticeSecret?: string;
+  /** Before an effect that failed is tried again. Default: the system's. */
+  readonly effectRetryMs?: number;
 }
 
 export class MemoryShop {
@@ -73,6 +78,8 @@ export class MemoryShop {
   readonly app: App;
   /** Set by a test: authorisations wait for it. */
   charge: Promise<void> = Promise.resolve();
+  /** Set by a test: an authorisation for which it rejects has no outcome. */
+  beforeCharge: () => Promise<void> = () => this.charge;
   /** Set by a test: the pool's answer. */
   pricingDown = false;
   /** Set by a test: what the rows say. */
@@ -108,11 +115,13 @@ export class MemoryShop {
         return price(this.#book, request, { final });
       },
     };
+    const retryMs = options.effectRetryMs;
     this.system = MemoryShop.createSystem({
       types: actorTypes(),
       journal: this.journal,
       clock: this.clock,
       membership: soleMember(),
+      ...(retryMs === undefined ? {} : { limits: { effectRetryMinMs: retryMs, effectRetryMaxMs: retryMs } }),
       responders: { cart: cartResponder({ pricing, stock }), order: orderResponder(), sku: skuResponder() },
       handlers: {
         'order.price': async (input) => price(this.#book, input as PriceRequest, { final: true }),
@@ -190,6 +199,7 @@ export class MemoryShop {
         candidates: (key) => this.tokens.candidates(key),
       },
       cursorSecrets: SECRETS,
+      notices: options.noticeSecret === undefined ? null : new NoticeVerifier([options.noticeSecret]),
       adminAnswers: {
         find: async (scope, keyHash) => this.#answers.get(`${scope} ${keyHash}`) ?? null,
         record: async (row) => this.#answers.set(`${row.id} ${row.keyHash}`, row),
@@ -330,7 +340,7 @@ export class MemoryShop {
   }
 
   async #authorise({ orderId, token }: { orderId: string; token: string }): Promise<unknown> {
-    await this.charge;
+    await this.beforeCharge();
     if (token.startsWith('tok_declined')) return { ok: false, code: 'card_declined' };
     return { ok: true, paymentId: `pay_${orderId}`, provider: 'sandbox' };
   }

@@ -7,6 +7,7 @@ import type { Logger } from 'pino';
 import { uuidv7 } from 'uuidv7';
 import { actorTypes } from '../actors/registry.ts';
 import { paymentHandlers } from '../payments/effects.ts';
+import { NoticeVerifier } from '../payments/notice.ts';
 import { sandboxProvider } from '../payments/sandbox-client.ts';
 import type { EffectHandler } from '../runtime/actor.ts';
 import { ShardNews } from '../runtime/shard-news.ts';
@@ -227,6 +228,7 @@ async function wire(
     cluster: clusterAccess(database, config.nodeId, actors),
     tokens: new CartTokens(secrets.tokenSecrets),
     cursorSecrets: secrets.tokenSecrets,
+    notices: config.paymentWebhookSecrets.length === 0 ? null : new NoticeVerifier(config.paymentWebhookSecrets),
     adminAnswers: adminAnswersOf(db),
     newId: (prefix) => `${prefix}_${uuidv7()}`,
     productImage,

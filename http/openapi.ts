@@ -31,6 +31,7 @@ const TAGS: Readonly<Record<string, string>> = {
   checkout: 'From a cart to an order, charged once.',
   orders: 'What was bought, for whoever has the token of its cart.',
   feed: 'Stock as it changes.',
+  webhooks: 'What a payment provider tells by itself.',
   'admin: catalogue': 'Products as operators keep them.',
   'admin: stock': 'Units on hand, held, sold and free to sell.',
   'admin: orders': 'Every order, and what the shop believes was charged.',
@@ -150,8 +151,11 @@ function operation(route: AnyRoute, components: Components): Json {
 }
 
 function requestContent(route: AnyRoute, components: Components): Json | null {
-  if (route.rawBody !== undefined)
-    return Object.fromEntries(route.rawBody.contentTypes.map((type) => [type, { schema: { type: 'string' } }]));
+  if (route.rawBody !== undefined) {
+    const { contentTypes, schema } = route.rawBody;
+    const shown = schema === undefined ? { type: 'string' } : components.take(schema);
+    return Object.fromEntries(contentTypes.map((type) => [type, { schema: shown }]));
+  }
   if (route.body === undefined) return null;
   return { 'application/json': { schema: components.take(route.body) } };
 }

@@ -26,6 +26,7 @@ export const PROBLEMS = {
   // who asks
   unauthenticated: { status: 401, title: 'A valid credential is needed.' },
   forbidden: { status: 403, title: 'This credential may not do that.' },
+  signature_invalid: { status: 401, title: 'The signature does not belong to this message at this time.' },
   // what is not there
   not_found: { status: 404, title: 'There is no such thing, or this credential may not see it.' },
   sku_unknown: { status: 404, title: 'There is no such sku.' },

@@ -33,6 +33,7 @@ export const DEFAULT_RATE_LIMITS: RateLimitRules = {
   cart_create: rule(60, 60),
   checkout: rule(30, 60),
   feed: rule(120, 60),
+  webhook: rule(3_000, 60),
   admin: rule(1_200, 60),
 };
 

@@ -33,7 +33,7 @@ export interface EdgeRequest<Params = unknown, Query = unknown, Body = unknown> 
   /** The client's address after `TRUSTED_PROXIES`. Read it before the first await: a closed socket has no address (''). */
   readonly clientIp: string;
   readonly path: string;
-  /** Raw body bytes, for imports (only where the route asks for `rawBody`). */
+  /** Raw body bytes, for imports and signed messages (only where the route asks for `rawBody`). */
   readonly raw: Uint8Array | undefined;
 }
 
@@ -54,8 +54,8 @@ export interface Route<P extends TSchema = TSchema, Q extends TSchema = TSchema,
   readonly body?: B;
   /** The body may be left out. */
   readonly bodyOptional?: boolean;
-  /** Hand over the bytes unparsed; at most this many. */
-  readonly rawBody?: { readonly maxBytes: number; readonly contentTypes: readonly string[] };
+  /** Hand over the bytes unparsed; at most this many. `schema`: what the handler reads them as, for the document. */
+  readonly rawBody?: { readonly maxBytes: number; readonly contentTypes: readonly string[]; readonly schema?: TSchema };
   /** Default 16 KiB. */
   readonly maxBodyBytes?: number;
   /** Default `optional` for everything but GET. `uuid`: only a UUID is a key. `ignored`: never looked at. */

@@ -103,6 +103,15 @@ export const Order = Type.Object(
 );
 export type Order = Static<typeof Order>;
 
+/** The body of a provider's notice; which payment, and how it stands, the provider is asked. */
+export const PaymentNotice = closed({
+  type: Type.String({ pattern: '^[a-z][a-z_.]{0,63}$', description: 'Such as `payment.authorized`.' }),
+  reference: idOf('ord'),
+  paymentId: Type.Optional(Type.String({ pattern: '^[!-~]{1,255}$' })),
+  state: Type.Optional(Type.Enum(['authorized', 'captured', 'voided', 'refunded'])),
+});
+export type PaymentNotice = Static<typeof PaymentNotice>;
+
 export const OrderParams = Type.Object({ id: PathWord });
 export const OrderList = listOf(Order);
 export const OrderListQuery = closed({

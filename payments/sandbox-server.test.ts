@@ -3,7 +3,8 @@ import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
-import { connect } from 'node:net';
+import { createServer } from 'node:http';
+import { type AddressInfo, connect } from 'node:net';
 import { after, before, test } from 'node:test';
 import pg from 'pg';
 import { createTestDatabase, eventually, type TestDatabase } from '../schema/test-database.ts';
@@ -318,5 +319,33 @@ test('a provider killed in mid-request has made each payment once or not at all,
     const gone = once(child, 'exit');
     child.kill('SIGKILL');
     await gone;
+  }
+});
+
+test('each change of a payment is told to the shop once, also where its answer was lost', async () => {
+  const told: unknown[] = [];
+  const shop = createServer(async (request, response) => {
+    const chunks: Buffer[] = [];
+    for await (const chunk of request) chunks.push(chunk as Buffer);
+    told.push(JSON.parse(Buffer.concat(chunks).toString()));
+    response.writeHead(204).end();
+  });
+  await once(shop.listen(0, '127.0.0.1'), 'listening');
+  const url = `http://127.0.0.1:${(shop.address() as AddressInfo).port}/`;
+  const secret = `whsec_${Buffer.alloc(24, 1).toString('base64')}`;
+  const telling = await startSandbox({ databaseUrl: database.url, port: 0, notices: { url, secret } });
+  try {
+    const reference = newOrder();
+    await assert.rejects(authorise('tok_timeout', reference, undefined, telling.url));
+    const { id: paymentId } = (await authorise('tok_timeout', reference, undefined, telling.url)).body;
+    await eventually(async () => told.length === 1);
+    await call('POST', `/v1/payments/${paymentId}/void`, {}, `${reference}:void`, telling.url);
+    await eventually(async () => told.length === 2);
+    const notice = (state: string) => ({ type: `payment.${state}`, reference, paymentId, state });
+    assert.deepEqual(told, [notice('authorized'), notice('voided')]);
+  } finally {
+    await telling.close();
+    shop.closeAllConnections();
+    await new Promise((resolve) => shop.close(resolve));
   }
 });

@@ -4,11 +4,13 @@
  * It relies on the ledger for everything that must survive a crash and keeps nothing itself: an answer is sent only after
  * its transaction has committed, and a call whose answer was lost (the cards made for that, a killed process, a cut
  * connection) is repeated by the shop under its key. While PostgreSQL is away every call answers 500 and may be repeated.
+ * Where it knows a shop's address it sends notices (`sandbox-notices.ts`), also of a payment whose answer was lost.
  * Its limits: bodies 16 KiB, 256 calls at work at once (then 503), 10 s to send a request.
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { type LedgerAction, type LedgerAnswer, openSandboxLedger, type SandboxLedger } from './sandbox-ledger.ts';
+import { type NoticesOptions, SandboxNotices } from './sandbox-notices.ts';
 import { type Card, cardOf } from './sandbox-tokens.ts';
 
 export interface SandboxOptions {
@@ -18,6 +20,8 @@ export interface SandboxOptions {
   readonly port: number;
   /** Default 127.0.0.1. */
   readonly host?: string;
+  /** Tells a shop of each change of a payment. Default: nobody. */
+  readonly notices?: NoticesOptions | undefined;
 }
 export interface Sandbox {
   readonly url: string;
@@ -37,6 +41,19 @@ interface Answer {
   readonly lost?: boolean;
 }
 
+/** The ledger, and who hears of what has changed in it. */
+interface Books {
+  readonly ledger: SandboxLedger;
+  readonly tell: (result: LedgerAnswer) => void;
+}
+
+/** Of a change, once; a repeat under its key changed nothing. */
+function tellOf(notices: SandboxNotices | null, { first, status, body }: LedgerAnswer): void {
+  if (!first || status !== 200 || !('id' in body)) return;
+  const { id: paymentId, reference, state } = body;
+  notices?.tell({ type: `payment.${state}`, reference, paymentId, state });
+}
+
 /** A request that is answered with a code before the ledger is asked. */
 class Refusal extends Error {
   readonly status: number;
@@ -51,12 +68,14 @@ class Refusal extends Error {
 export async function startSandbox(options: SandboxOptions): Promise<Sandbox> {
   const host = options.host ?? '127.0.0.1';
   const ledger = await openSandboxLedger(options.databaseUrl);
+  const notices = options.notices === undefined ? null : new SandboxNotices(options.notices);
+  const books: Books = { ledger, tell: (result) => tellOf(notices, result) };
   let calls = 0;
   const server = createServer(
     { maxHeaderSize: 8 * 1024, requestTimeout: 10_000, headersTimeout: 5_000, keepAliveTimeout: 60_000 },
     (request, response) => {
       calls += 1;
-      const work = calls > callsLimit ? Promise.reject(busy()) : answer(ledger, request);
+      const work = calls > callsLimit ? Promise.reject(busy()) : answer(books, request);
       work
         .catch(problem)
         .then((result) => send(request, response, result))
@@ -80,35 +99,37 @@ export async function startSandbox(options: SandboxOptions): Promise<Sandbox> {
       const cut = setTimeout(() => server.closeAllConnections(), closeTimeoutMs);
       await new Promise((resolve) => server.close(resolve));
       clearTimeout(cut);
+      notices?.close();
       await ledger.close();
     },
   };
 }
 
-async function answer(ledger: SandboxLedger, request: IncomingMessage): Promise<Answer> {
+async function answer(books: Books, request: IncomingMessage): Promise<Answer> {
   const target = request.url ?? '/';
   if (!URL.canParse(target, 'http://sandbox')) throw unknownRoute();
   const url = new URL(target, 'http://sandbox');
   const [version, collection, id, action, ...rest] = url.pathname.slice(1).split('/');
   if (version !== 'v1' || collection !== 'payments' || rest.length > 0) throw unknownRoute();
   if (id === undefined) {
-    if (request.method === 'POST') return authorise(ledger, keyOf(request), await readJson(request));
-    if (request.method === 'GET') return { status: 200, body: { items: await ledger.byReference(referenceOf(url)) } };
+    if (request.method === 'POST') return authorise(books, keyOf(request), await readJson(request));
+    if (request.method === 'GET')
+      return { status: 200, body: { items: await books.ledger.byReference(referenceOf(url)) } };
     throw wrongMethod();
   }
   if (!isWord(id)) throw new Refusal(404, 'not_found', 'No such payment.');
   if (action === undefined) {
     if (request.method !== 'GET') throw wrongMethod();
-    const payment = await ledger.byId(id);
+    const payment = await books.ledger.byId(id);
     if (payment === null) throw new Refusal(404, 'not_found', 'No such payment.');
     return { status: 200, body: payment };
   }
   if (action !== 'capture' && action !== 'void' && action !== 'refund') throw unknownRoute();
   if (request.method !== 'POST') throw wrongMethod();
-  return act(ledger, action, id, keyOf(request), await readJson(request));
+  return act(books, action, id, keyOf(request), await readJson(request));
 }
 
-async function authorise(ledger: SandboxLedger, key: string, body: unknown): Promise<Answer> {
+async function authorise({ ledger, tell }: Books, key: string, body: unknown): Promise<Answer> {
   const fields = fieldsOf(body, ['amount', 'currency', 'token', 'reference', 'captureMethod']);
   const amount = amountOf(fields.amount);
   const { currency, token, reference } = fields;
@@ -117,7 +138,9 @@ async function authorise(ledger: SandboxLedger, key: string, body: unknown): Pro
   if (!isWord(reference)) throw invalid('reference: 1 to 255 visible characters');
   if (fields.captureMethod !== 'manual') throw invalid('captureMethod: only "manual" is known');
   const card = cardOf(token);
-  return withCard(await ledger.authorise({ amount, currency, token, reference }, card, key), card);
+  const result = await ledger.authorise({ amount, currency, token, reference }, card, key);
+  tell(result);
+  return withCard(result, card);
 }
 
 /** What the card does to an answer; only to the first one, and only where there is a payment. */
@@ -127,7 +150,7 @@ function withCard({ status, body, first }: LedgerAnswer, card: Card): Answer {
 }
 
 async function act(
-  ledger: SandboxLedger,
+  { ledger, tell }: Books,
   action: LedgerAction,
   id: string,
   key: string,
@@ -136,8 +159,9 @@ async function act(
   const fields = fieldsOf(body, ['amount']);
   const amount = fields.amount === undefined ? null : amountOf(fields.amount);
   if (action === 'void' && amount !== null) throw invalid('amount: a void takes back the whole');
-  const { status, body: result } = await ledger.act(action, id, amount, key);
-  return { status, body: result };
+  const result = await ledger.act(action, id, amount, key);
+  tell(result);
+  return { status: result.status, body: result.body };
 }
 
 async function send(request: IncomingMessage, response: ServerResponse, answer: Answer): Promise<void> {

@@ -86,6 +86,8 @@ export interface Decision<Event, Reply> {
   readonly park?: string;
   readonly defer?: true;
   readonly settle?: readonly Settlement<Reply>[];
+  /** Effects of the committed state that wait for their next try are tried again now: somebody has said that it is worth it. */
+  readonly hasten?: true;
   readonly outboxAdd?: readonly OutboxAdd[];
   readonly outboxClose?: readonly string[];
 }

@@ -59,6 +59,8 @@ export interface Flight {
   readonly effect: Effect;
   attempts: number;
   state: 'queued' | 'running' | 'backing-off' | 'delivering';
+  /** While `backing-off`: what ends it. */
+  again: { cancel(): void } | null;
 }
 
 export class Side {

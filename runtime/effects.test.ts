@@ -143,6 +143,30 @@ it('an outcome that its actor cannot take now is offered again', async () => {
   });
 });
 
+it('an effect that waits for its next try is tried at once when its actor says so, and not twice at a time', async () => {
+  const attempts: ((ok: boolean) => void)[] = [];
+  const handlers = {
+    work: () =>
+      new Promise<void>((resolve, reject) => attempts.push((ok) => (ok ? resolve() : reject(new Error('not yet'))))),
+  };
+  // No try comes of itself.
+  const limits = { effectRetryMinMs: 3_600_000, effectRetryMaxMs: 3_600_000, effectWakeMs: 3_600_000 };
+  await inWorld({ handlers, limits }, async (world) => {
+    const waiting = world.ask('a', { kind: 'begin', effect: callEffect('e'), wait: true });
+    await until(() => attempts.length === 1);
+    await world.ask('a', { kind: 'hasten' });
+    attempts[0]?.(false);
+    await until(() => world.system.stats.effectsRetried === 1, 'the wait for the next try');
+    await Promise.all(Array.from({ length: 5 }, () => world.ask('a', { kind: 'hasten' })));
+    await until(() => attempts.length > 1);
+    attempts[1]?.(true);
+    assert.deepEqual((await waiting).ops, ['e']);
+    await world.ask('a', { kind: 'hasten' });
+    assert.equal(attempts.length, 2);
+    assert.deepEqual(world.stored('a').seqs, [1, 2], 'haste leaves nothing in the journal');
+  });
+});
+
 it('an actor with an effect at work stays in memory', async () => {
   const handlers = { work: () => new Promise<void>(() => {}) };
   await inWorld({ handlers }, async (world) => {

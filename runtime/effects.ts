@@ -77,13 +77,27 @@ export class Effects {
     if (cell.status === 'gone' || this.#state === 'stopped') return;
     for (const effect of pending) {
       if (cell.side?.flights?.has(effect.id) === true) continue;
-      const flight: Flight = { cell, effect, attempts: 0, state: 'queued' };
+      const flight: Flight = { cell, effect, attempts: 0, state: 'queued', again: null };
       if (!this.#queue(flight)) continue;
       const side = cell.needSide();
       side.flights ??= new Map();
       side.flights.set(effect.id, flight);
       this.#stats.effectsIssued++;
       this.#pump(this.#placesFor(effect));
+    }
+  }
+
+  /**
+   * What waits for its next try is tried again now, and the delays begin anew. What is at work goes on as it is, so that haste doubles
+   * nothing; should it fail, its next try is soon.
+   */
+  hasten(cell: Cell): void {
+    for (const flight of [...(cell.side?.flights?.values() ?? [])]) {
+      if (flight.state === 'running') flight.attempts = 1;
+      if (flight.state !== 'backing-off') continue;
+      flight.attempts = 0;
+      flight.again?.cancel();
+      this.#retry(flight);
     }
   }
 
@@ -216,14 +230,14 @@ export class Effects {
   #again(flight: Flight): void {
     flight.state = 'backing-off';
     this.#stats.effectsRetried++;
-    this.#clock.setTimeout(
-      () => {
-        if (this.#state === 'stopped' || flight.state !== 'backing-off' || flight.cell.status === 'gone') return;
-        if (!stillPending(flight) || !this.#queue(flight)) this.#drop(flight);
-        else this.#pump(this.#placesFor(flight.effect));
-      },
-      this.#delayMs(flight, flight.attempts),
-    );
+    flight.again = this.#clock.setTimeout(() => this.#retry(flight), this.#delayMs(flight, flight.attempts));
+  }
+
+  #retry(flight: Flight): void {
+    flight.again = null;
+    if (this.#state === 'stopped' || flight.state !== 'backing-off' || flight.cell.status === 'gone') return;
+    if (!stillPending(flight) || !this.#queue(flight)) this.#drop(flight);
+    else this.#pump(this.#placesFor(flight.effect));
   }
 
   #drop(flight: Flight): void {

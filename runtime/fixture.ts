@@ -29,6 +29,8 @@ export type ProbeCommand =
   /** As `add`, once per op. */
   | { readonly kind: 'once'; readonly op: string }
   | { readonly kind: 'get' }
+  /** Its effects are tried again now. */
+  | { readonly kind: 'hasten' }
   | { readonly kind: 'refuse' }
   /** The journal refuses what this writes. */
   | { readonly kind: 'poison' }
@@ -73,6 +75,8 @@ export const probe: ActorType<ProbeState, ProbeCommand, ProbeEvent, ProbeReply> 
         return { events: [{ kind: 'added', op: command.op }], reply: replyOf([...state.ops, command.op]) };
       case 'get':
         return { reply: replyOf(state.ops) };
+      case 'hasten':
+        return { reply: replyOf(state.ops), hasten: true };
       case 'refuse':
         return { reply: { ...replyOf(state.ops), ok: false } };
       case 'poison': {

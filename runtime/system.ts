@@ -179,6 +179,7 @@ class System implements ActorSystem {
       gate: this.#gate,
       timers: this.#timers,
       lane,
+      hasten: (cell) => this.#effects.hasten(cell),
       evict: (cell) => this.#residents.evict(cell, null),
       reach: (to, sender) => this.#intake.reach(to, sender),
       random: options.random,

@@ -35,6 +35,8 @@ export interface TurnsOptions {
   readonly gate: Gate;
   readonly timers: Timers;
   readonly lane: (shard: number) => Lane;
+  /** Tries again now what of the actor's effects waits for its next try. */
+  readonly hasten: (cell: Cell) => void;
   /** Takes the cell out of memory because its state cannot be trusted. */
   readonly evict: (cell: Cell) => void;
   /** The actor, where a message of `sender` may be decided in the sender's batch; else null. */
@@ -135,6 +137,7 @@ export class Turns {
     cell.status = 'deciding';
     const { entry, storedDue } = cell;
     let draft: Draft | null = null;
+    let hasten = false;
     try {
       const decision = this.#decide(cell, call, now);
       const decided = clock.monotonic();
@@ -159,6 +162,7 @@ export class Turns {
       cell.now = now;
       draft = this.#apply(cell, call, decision, events, now);
       stats.encodeUs += (clock.monotonic() - decided) * 1000;
+      hasten = decision.hasten === true;
       const plain = this.#answering.isPlain(draft);
       if (plain || this.#answering.answer(draft)) this.#seal(draft, plain);
       else cell.status = 'rendering';
@@ -170,6 +174,8 @@ export class Turns {
     if (cell.entry !== null && cell.entry !== entry && cell.entry.effects.length > 0 && cell.status === 'active') {
       this.#carrier.carry(cell, cell.entry, storedDue);
     }
+    // Behind the turn: what it sets going may take turns of its own.
+    if (hasten) this.#options.hasten(cell);
   }
 
   #decide(cell: Cell, call: Call, now: number): Decision<unknown, unknown> {

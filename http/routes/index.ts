@@ -16,9 +16,10 @@ import { checkoutRoutes } from './checkout.ts';
 import { feedRoutes } from './feed.ts';
 import { orderRoutes } from './orders.ts';
 import { productRoutes } from './products.ts';
+import { webhookRoutes } from './webhooks.ts';
 
 export function allRoutes(app: App): AnyRoute[] {
-  const shoppers = [productRoutes, cartRoutes, cartTermRoutes, checkoutRoutes, orderRoutes, feedRoutes];
+  const shoppers = [productRoutes, cartRoutes, cartTermRoutes, checkoutRoutes, orderRoutes, feedRoutes, webhookRoutes];
   const operators = [adminProductRoutes, adminStockRoutes, adminOrderRoutes, adminJobRoutes, adminClusterRoutes];
   return [
     ...shoppers.flatMap((routes) => routes(app)),
