@@ -41,7 +41,7 @@ export interface PriceChange extends ListedPrice {
 }
 
 export interface PriceList {
-  /** 1 to 64 of a-z 0-9 _ -. */
+  /** 1 to 64 of A-Z a-z 0-9 . _ -. */
   readonly id: string;
   readonly name: string;
   readonly currency: string;

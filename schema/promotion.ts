@@ -124,7 +124,7 @@ export type PromotionAction =
   | GiftAction;
 
 export interface Promotion {
-  /** 1 to 64 of a-z 0-9 _ -. */
+  /** 1 to 64 of A-Z a-z 0-9 . _ -. */
   readonly id: string;
   /** As shown to the buyer. */
   readonly label: string;

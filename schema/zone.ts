@@ -13,7 +13,7 @@ export interface ZonePart {
 }
 
 export interface Zone {
-  /** 1 to 64 of a-z 0-9 _ -. */
+  /** 1 to 64 of A-Z a-z 0-9 . _ -. */
   readonly id: string;
   readonly name: string;
   /** A place is in the zone when it is in one of these; 1 to 300. */
