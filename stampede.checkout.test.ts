@@ -127,9 +127,9 @@ before(async () => {
   };
   const everything = { PATH: process.env.PATH, ...TEST_SECRETS, ...env };
   await promisify(execFile)(process.execPath, [entryPoint(), 'seed', '--products', '3'], { env: everything });
-  await sql(`DELETE FROM stampede.shipping_method WHERE id <> 'standard'`);
-  await sql(`UPDATE stampede.shipping_method SET doc = jsonb_set(doc::jsonb, '{zones}',
-    '[{ "countries": ["US"], "prices": { "USD": 599 } }]')`);
+  await sql(`DELETE FROM stampede.rule WHERE kind = 'shipping_method' AND id <> 'standard'`);
+  await sql(`UPDATE stampede.rule SET doc = jsonb_set(doc::jsonb, '{zones}',
+    '[{ "countries": ["US"], "prices": { "USD": 599 } }]') WHERE kind = 'shipping_method'`);
   shop = await ShopProcess.start({ env });
 });
 

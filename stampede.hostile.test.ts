@@ -53,10 +53,7 @@ const TABLES = [
   'subject_key',
   'book_version',
   'product',
-  'coupon',
-  'tax_rate',
-  'shipping_method',
-  'store',
+  'rule',
 ];
 const SKU = 'HOSTILE-1';
 const BODY_MAX = 16_384;
@@ -80,7 +77,7 @@ before(async () => {
     env: { DATABASE_URL: database.url, PAYMENT_SANDBOX_URL: sandbox.url, PAYMENT_WEBHOOK_SECRET: NOTICE_SECRET },
   });
   await client.query(
-    `UPDATE stampede.store SET doc = '{"defaultCurrency":"USD","currencies":["USD"],"defaultShipping":null}'`,
+    `UPDATE stampede.rule SET doc = '{"defaultCurrency":"USD","currencies":["USD"],"defaultShipping":null}' WHERE kind = 'store'`,
   );
   operations = operationsOf((await shop.request('GET', '/openapi.json')).body);
   assert.equal((await shop.admin('PUT', `/v1/admin/products/${SKU}`, { body: PRODUCT })).status, 201);

@@ -33,6 +33,8 @@ const TAGS: Readonly<Record<string, string>> = {
   feed: 'Stock as it changes.',
   webhooks: 'What a payment provider tells by itself.',
   'admin: catalogue': 'Products as operators keep them.',
+  'admin: pricing':
+    'Price lists, promotions, coupons, taxes, zones, shipping, the store: versioned, audited, in effect on all nodes within two seconds.',
   'admin: stock': 'Units on hand, held, sold and free to sell.',
   'admin: orders': 'Every order, and what the shop believes was charged.',
   'admin: jobs': 'What is done after a commit, and what of it failed for good.',
@@ -54,7 +56,10 @@ const ANY_BODY: readonly ProblemCode[] = ['body_too_large', 'unsupported_media_t
 const ANY_KEYED: readonly ProblemCode[] = ['idempotency_key_reused', 'idempotency_in_progress', 'idempotency_full'];
 
 /** Documents whose version is the entity tag. */
-const VERSIONED = new Set(['Cart', 'Order', 'Product', 'AdminProduct']);
+const VERSIONED = new Set([
+  ...['Cart', 'Order', 'Product', 'AdminProduct'],
+  ...['PriceList', 'Promotion', 'Coupon', 'TaxRate', 'Zone', 'ShippingMethod', 'Store'],
+]);
 
 const HEADERS: Json = {
   ETag: { description: 'The version, quoted, for `If-Match`.', schema: { type: 'string' } },
@@ -165,7 +170,7 @@ function keyed(route: AnyRoute): boolean {
 }
 
 function versioned(route: AnyRoute): boolean {
-  return route.access === 'cart' && route.method !== 'GET' && route.path.includes('{id}');
+  return route.ifMatch ?? (route.access === 'cart' && route.method !== 'GET' && route.path.includes('{id}'));
 }
 
 function parameters(route: AnyRoute, components: Components): Json[] {

@@ -60,6 +60,8 @@ export interface Route<P extends TSchema = TSchema, Q extends TSchema = TSchema,
   readonly maxBodyBytes?: number;
   /** Default `optional` for everything but GET. `uuid`: only a UUID is a key. `ignored`: never looked at. */
   readonly idempotency?: 'optional' | 'required' | 'uuid' | 'ignored';
+  /** The handler looks at `If-Match`. Default: of writes to a cart or what is in it. */
+  readonly ifMatch?: boolean;
   /** Named limit in `RATE_LIMITS`; default `default`. `unlimited`: not even counted by network (health, metrics). */
   readonly limit?: string;
   /** Left out of the OpenAPI document: pages and probes. */

@@ -4,12 +4,9 @@
  * order, without gaps, and whoever has read up to version v finds all that is new by `version > v`.
  */
 import { type Kysely, sql } from 'kysely';
-import type { Coupon } from './coupon.ts';
 import type { Product } from './product.ts';
-import type { Store } from './rules.ts';
-import type { ShippingMethod } from './shipping-method.ts';
+import type { RuleRow } from './rule-rows.ts';
 import type { Json, Tables } from './tables.ts';
-import type { TaxRate } from './tax-rate.ts';
 
 interface Versioned {
   /** Of the book in which this row last changed. */
@@ -21,20 +18,6 @@ export interface ProductRow extends Versioned {
   /** A removed product stays as a mark, so that other nodes learn of it. */
   deleted: boolean;
 }
-export interface RuleRow<Rule> extends Versioned {
-  id: string;
-  doc: Json<Rule>;
-  deleted: boolean;
-}
-export interface ShippingMethodRow extends RuleRow<ShippingMethod> {
-  /** Place in the order in which methods are offered. */
-  place: number;
-}
-export interface StoreRow extends Versioned {
-  /** Always 1: there is one store. */
-  id: number;
-  doc: Json<Store>;
-}
 export interface BookVersionRow extends Versioned {
   /** Always 1. */
   id: number;
@@ -43,10 +26,7 @@ export interface BookVersionRow extends Versioned {
 /** A type and not an interface: `withTables` asks for one. */
 export type CatalogueTables = {
   product: ProductRow;
-  coupon: RuleRow<Coupon>;
-  tax_rate: RuleRow<TaxRate>;
-  shipping_method: ShippingMethodRow;
-  store: StoreRow;
+  rule: RuleRow;
   book_version: BookVersionRow;
 };
 
@@ -71,6 +51,12 @@ export async function nextVersion(trx: CatalogueDb): Promise<number> {
 export async function readVersion(db: CatalogueDb): Promise<number> {
   const row = await db.selectFrom('book_version').select('version').where('id', '=', 1).executeTakeFirstOrThrow();
   return row.version;
+}
+
+/** Which skus came (true) or went (false) after a version. */
+export async function skusSince(trx: CatalogueDb, known: number): Promise<ReadonlyMap<string, boolean>> {
+  const rows = await trx.selectFrom('product').select(['sku', 'deleted']).where('version', '>', known).execute();
+  return new Map(rows.map(({ sku, deleted }) => [sku, !deleted]));
 }
 
 /** How many of these are there. */

@@ -16,7 +16,7 @@ after(async () => {
   await database.drop();
 });
 beforeEach(async () => {
-  for (const table of ['product', 'coupon', 'tax_rate', 'shipping_method', 'store', 'answer']) {
+  for (const table of ['product', 'rule', 'audit', 'answer']) {
     await sql`TRUNCATE ${sql.table(table)}`.execute(database.db);
   }
 });

@@ -20,16 +20,26 @@ import {
   markRemoved,
   nextVersion,
   readVersion,
+  skusSince,
   writeProducts,
 } from './catalogue-tables.ts';
 import { type Coupon, couponCode } from './coupon.ts';
 import { type BookProduct, type PriceBook, ProductTable } from './price-book.ts';
 import { type Product, validateProduct } from './product.ts';
 import { ProductIndex, type ProductPage, type ProductQuery } from './product-index.ts';
+import {
+  type ChangedBy,
+  changeRules,
+  RULE_CHANGES_MAX,
+  type RuleChange,
+  type RuleOutcome,
+  type RuleRefusal,
+} from './rule-changes.ts';
+import { rulesSince } from './rule-rows.ts';
 import type { Store } from './rules.ts';
 import type { ShippingMethod } from './shipping-method.ts';
+import { StoredRules } from './stored-rules.ts';
 import type { Tables } from './tables.ts';
-import type { TaxRate } from './tax-rate.ts';
 
 /** Products in one import. */
 export const IMPORT_MAX = 10_000;
@@ -48,19 +58,10 @@ export interface TermsOfSale {
   readonly holdTtlMs: number;
 }
 
-/** The store of a database in which none was set up. */
-const NO_STORE: Store = { defaultCurrency: 'USD', currencies: ['USD'], defaultShipping: null };
-
-const NONE: readonly never[] = Object.freeze([]);
-const NO_ZONES: PriceBook['zones'] = new Map();
-
 export class Catalogue {
   readonly #db: Kysely<Tables>;
   readonly #products = new ProductIndex();
-  readonly #coupons = new Map<string, Coupon>();
-  readonly #taxRates = new Map<string, TaxRate>();
-  #shippingMethods: readonly ShippingMethod[] = [];
-  #store = NO_STORE;
+  #rules = StoredRules.EMPTY;
   #version = -1;
   #book: PriceBook | null = null;
   /** Changed since `#bookProducts` was made. */
@@ -84,13 +85,17 @@ export class Catalogue {
     return this.#version;
   }
   get store(): Store {
-    return this.#store;
+    return this.#rules.store;
   }
   get defaultCurrency(): string {
-    return this.#store.defaultCurrency;
+    return this.#rules.store.defaultCurrency;
   }
   get currencies(): readonly string[] {
-    return this.#store.currencies;
+    return this.#rules.store.currencies;
+  }
+  /** The commercial rules of the version that `version` names. */
+  get rules(): StoredRules {
+    return this.#rules;
   }
 
   /** Archived ones too. */
@@ -112,7 +117,7 @@ export class Catalogue {
 
   /** In any case, as typed. */
   coupon(code: string): Coupon | undefined {
-    return this.#coupons.get(couponCode(code));
+    return this.#rules.get('coupon', couponCode(code))?.doc as Coupon | undefined;
   }
   hasCoupon(code: string): boolean {
     return this.coupon(code) !== undefined;
@@ -120,7 +125,7 @@ export class Catalogue {
 
   /** In the order in which they are offered. */
   shippingMethods(): readonly ShippingMethod[] {
-    return this.#shippingMethods;
+    return this.#rules.book().shippingMethods;
   }
 
   /** The same value until something changes. */
@@ -130,18 +135,7 @@ export class Catalogue {
       this.#bookProducts = this.#bookProducts.with(this.#unbooked);
       this.#unbooked.clear();
     }
-    this.#book = {
-      version: this.#version,
-      store: this.#store,
-      products: this.#bookProducts,
-      zones: NO_ZONES,
-      priceLists: NONE,
-      promotions: NONE,
-      promotionGroups: NONE,
-      coupons: new Map(this.#coupons),
-      taxRates: [...this.#taxRates.values()].sort((a, b) => (a.id < b.id ? -1 : 1)),
-      shippingMethods: this.#shippingMethods,
-    };
+    this.#book = { version: this.#version, products: this.#bookProducts, ...this.#rules.book() };
     return this.#book;
   }
 
@@ -171,10 +165,10 @@ export class Catalogue {
     });
     const skus = valid.map(({ sku }) => sku);
     if (new Set(skus).size < skus.length) throw rejected('a sku is in the import twice');
-    const created = await this.#write(answer, async (trx, version) => {
+    const created = await this.#write(async (trx, version) => {
       const existing = await countProducts(trx, skus);
       await writeProducts(trx, version, valid);
-      return skus.length - existing;
+      return { value: skus.length - existing, answer };
     });
     return { created };
   }
@@ -182,12 +176,41 @@ export class Catalogue {
   /** False: there was no such product, and nothing is recorded. Faults as for `put`. */
   async remove(sku: string, answer?: AnswerRow): Promise<boolean> {
     try {
-      await this.#write(answer, async (trx, version) => {
-        if (!(await markRemoved(trx, version, sku))) throw new NothingToDo();
+      await this.#write(async (trx, version) => {
+        if (!(await markRemoved(trx, version, sku))) throw new RolledBack(null);
+        return { value: true, answer };
       });
       return true;
     } catch (error) {
-      if (error instanceof NothingToDo) return false;
+      if (error instanceof RolledBack) return false;
+      throw error;
+    }
+  }
+
+  /**
+   * Changes rules, all or none, at most `RULE_CHANGES_MAX` of them, each (kind, id) once. What is refused changes nothing and records no
+   * answer. Faults as for `put`.
+   * @param answer what is recorded with it, made once the version is known
+   */
+  async changeRules(
+    changes: readonly RuleChange[],
+    by: ChangedBy,
+    answer: (outcome: RuleOutcome & { readonly ok: true }) => AnswerRow | undefined = () => undefined,
+  ): Promise<RuleOutcome> {
+    if (changes.length > RULE_CHANGES_MAX) throw rejected(`at most ${RULE_CHANGES_MAX} rules are changed at once`);
+    try {
+      return await this.#write(async (trx, version) => {
+        // What is in memory and what has been committed since.
+        const [rules, products, known] = [this.#rules, this.#products, this.#version];
+        const now = rules.with(await rulesSince(trx, known));
+        const skus = await skusSince(trx, known);
+        const hasSku = (sku: string) => skus.get(sku) ?? products.get(sku) !== undefined;
+        const outcome = await changeRules(trx, now, hasSku, version, changes, by);
+        if (!outcome.ok) throw new RolledBack(outcome);
+        return { value: outcome, answer: answer(outcome) };
+      });
+    } catch (error) {
+      if (error instanceof RolledBack && error.refusal !== null) return error.refusal;
       throw error;
     }
   }
@@ -235,16 +258,7 @@ export class Catalogue {
     const changes = new Map(news.products.map(({ sku, doc, deleted }) => [sku, deleted ? null : doc]));
     this.#products.apply(changes);
     for (const [sku, product] of changes) this.#unbooked.set(sku, product === null ? null : bookProduct(product));
-    for (const { id, doc, deleted } of news.coupons) {
-      if (deleted) this.#coupons.delete(id);
-      else this.#coupons.set(id, doc);
-    }
-    for (const { id, doc, deleted } of news.taxRates) {
-      if (deleted) this.#taxRates.delete(id);
-      else this.#taxRates.set(id, doc);
-    }
-    this.#shippingMethods = news.shippingMethods;
-    this.#store = news.store;
+    this.#rules = this.#rules.with(news.rules);
     this.#version = news.version;
     this.#book = null;
     const skus = [...changes.keys()];
@@ -252,8 +266,7 @@ export class Catalogue {
   }
 
   async #write<T>(
-    answer: AnswerRow | undefined,
-    change: (trx: CatalogueDb, version: number) => Promise<T>,
+    change: (trx: CatalogueDb, version: number) => Promise<{ value: T; answer: AnswerRow | undefined }>,
   ): Promise<T> {
     let stage: 'connecting' | 'writing' | 'committing' = 'connecting';
     let result: T;
@@ -261,7 +274,7 @@ export class Catalogue {
       result = await this.#db.transaction().execute(async (trx) => {
         stage = 'writing';
         const tables = trx.withTables<CatalogueTables>();
-        const value = await change(tables, await nextVersion(tables));
+        const { value, answer } = await change(tables, await nextVersion(tables));
         if (answer !== undefined && !(await insertAnswer(trx, answer))) {
           throw new Fault('idempotency_in_progress', 'the key has an answer by now', { retryAfterMs: 100 });
         }
@@ -278,7 +291,14 @@ export class Catalogue {
 }
 
 /** Rolls a transaction back without being an error to anyone. */
-class NothingToDo extends Error {}
+class RolledBack extends Error {
+  readonly refusal: RuleRefusal | null;
+
+  constructor(refusal: RuleRefusal | null) {
+    super('rolled back');
+    this.refusal = refusal;
+  }
+}
 
 type News = Awaited<ReturnType<typeof readSince>>;
 
@@ -286,18 +306,7 @@ async function readSince(trx: CatalogueDb, known: number) {
   return {
     version: await readVersion(trx),
     products: await trx.selectFrom('product').select(['sku', 'doc', 'deleted']).where('version', '>', known).execute(),
-    coupons: await trx.selectFrom('coupon').select(['id', 'doc', 'deleted']).where('version', '>', known).execute(),
-    taxRates: await trx.selectFrom('tax_rate').select(['id', 'doc', 'deleted']).where('version', '>', known).execute(),
-    shippingMethods: (
-      await trx
-        .selectFrom('shipping_method')
-        .select('doc')
-        .where('deleted', '=', false)
-        .orderBy('place')
-        .orderBy('id')
-        .execute()
-    ).map(({ doc }) => doc),
-    store: (await trx.selectFrom('store').select('doc').executeTakeFirst())?.doc ?? NO_STORE,
+    rules: await rulesSince(trx, known),
   };
 }
 
@@ -318,7 +327,7 @@ function rejected(message: string): Fault {
 }
 
 function faultOf(error: unknown, stage: 'connecting' | 'writing' | 'committing'): Error {
-  if (error instanceof Fault || error instanceof NothingToDo) return error;
+  if (error instanceof Fault || error instanceof RolledBack) return error;
   const { outcome, message } = outcomeOfSent(error);
   if (outcome === 'refused') return new Fault('rejected', message, { retryable: false, cause: error });
   // Without a COMMIT sent, a lost connection is a rollback.

@@ -6,10 +6,11 @@
  * California and New York, for example, stand with the state's rate only.
  */
 import type { Kysely } from 'kysely';
-import { type CatalogueDb, type CatalogueTables, nextVersion, writeProducts } from './catalogue-tables.ts';
+import { type CatalogueTables, nextVersion, writeProducts } from './catalogue-tables.ts';
 import type { Coupon } from './coupon.ts';
 import { DEMO_CATEGORIES, type DemoCategory, type DemoProduct } from './demo-products.ts';
 import { type Product, validateProduct } from './product.ts';
+import { type RuleWrite, STORE_ID, writeRules } from './rule-rows.ts';
 import type { Store } from './rules.ts';
 import type { ShippingMethod } from './shipping-method.ts';
 import type { Tables } from './tables.ts';
@@ -75,7 +76,7 @@ export function generatedProducts(count: number): Product[] {
 export async function isCatalogueEmpty(db: Kysely<Tables>): Promise<boolean> {
   const tables = db.withTables<CatalogueTables>();
   const product = await tables.selectFrom('product').select('sku').limit(1).executeTakeFirst();
-  const store = await tables.selectFrom('store').select('id').executeTakeFirst();
+  const store = await tables.selectFrom('rule').select('id').where('kind', '=', 'store').executeTakeFirst();
   return product === undefined && store === undefined;
 }
 
@@ -88,22 +89,19 @@ export async function seedCatalogue(db: Kysely<Tables>, data: Omit<DemoData, 'st
     const version = await nextVersion(trx);
     if (!(await isCatalogueEmpty(transaction))) throw new Error('the catalogue is not empty');
     await writeProducts(trx, version, products);
-    await writeRules(trx, version, data);
+    await writeRules(trx, version, new Date(), rulesOf(data));
   });
 }
 
-async function writeRules(trx: CatalogueDb, version: number, data: Omit<DemoData, 'stock'>): Promise<void> {
-  const row = (id: string, doc: unknown) => ({ id, doc: JSON.stringify(doc), version, deleted: false });
-  const coupons = data.coupons.map((coupon) => row(coupon.code, coupon));
-  const taxRates = data.taxRates.map((rate) => row(rate.id, rate));
-  const methods = data.shippingMethods.map((method, place) => ({ ...row(method.id, method), place }));
-  if (coupons.length > 0) await trx.insertInto('coupon').values(coupons).execute();
-  if (taxRates.length > 0) await trx.insertInto('tax_rate').values(taxRates).execute();
-  if (methods.length > 0) await trx.insertInto('shipping_method').values(methods).execute();
-  await trx
-    .insertInto('store')
-    .values({ id: 1, doc: JSON.stringify(data.store), version })
-    .execute();
+function rulesOf(data: Omit<DemoData, 'stock'>): RuleWrite[] {
+  return [
+    { kind: 'store', id: STORE_ID, doc: data.store },
+    ...data.coupons.map((coupon): RuleWrite => ({ kind: 'coupon', id: coupon.code, doc: coupon })),
+    ...data.taxRates.map((rate): RuleWrite => ({ kind: 'tax_rate', id: rate.id, doc: rate })),
+    ...data.shippingMethods.map(
+      (method, place): RuleWrite => ({ kind: 'shipping_method', id: method.id, doc: { ...method, place } }),
+    ),
+  ];
 }
 
 function demoProduct(category: DemoCategory, [sku, name, description, prices, before]: DemoProduct): Product {

@@ -8,6 +8,7 @@ import * as catalogue from './0002-catalogue.ts';
 import * as cluster from './0003-cluster.ts';
 import * as give from './0004-give.ts';
 import * as appendEvents from './0005-append-events.ts';
+import * as rules from './0006-rules.ts';
 
 export const migrations: Readonly<Record<string, Migration>> = {
   '0001-journal': journal,
@@ -15,4 +16,5 @@ export const migrations: Readonly<Record<string, Migration>> = {
   '0003-cluster': cluster,
   '0004-give': give,
   '0005-append-events': appendEvents,
+  '0006-rules': rules,
 };
