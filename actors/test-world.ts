@@ -282,7 +282,7 @@ export class World {
     for (const fromSnapshot of [false, true]) {
       const loaded = this.replay(actor, fromSnapshot);
       assert.deepEqual(throughMsgpack(actor.type.snapshot(loaded)), live);
-      assert.deepEqual(throughMsgpack(actor.type.pending?.(loaded)), throughMsgpack(this.pendingOf(actor)));
+      assert.deepEqual(throughMsgpack(actor.type.pending?.(loaded) ?? []), throughMsgpack(this.pendingOf(actor)));
       assert.equal(actor.type.wakeAt?.(loaded), actor.type.wakeAt?.(actor.state));
     }
   }
