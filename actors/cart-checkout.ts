@@ -47,6 +47,7 @@ function failureReply(checkout: CartCheckout, result: Failed): CartReply {
     code: result.code,
     checkout: true,
     ...(result.skus === undefined ? {} : { skus: result.skus }),
+    ...(result.coupons === undefined ? {} : { coupons: result.coupons }),
     ...(result.declineCode === undefined ? {} : { declineCode: result.declineCode }),
     ...(result.code === 'price_changed' ? { destination: checkout.destination } : {}),
   };

@@ -43,6 +43,8 @@ export interface CheckoutRequest {
   readonly destination: Destination;
   readonly expectedTotal: { readonly amount: number; readonly currency: string };
   readonly paymentToken: string;
+  /** Keyed hash that stands for whoever the limits per customer count (today the e-mail address). Left out: nobody known. */
+  readonly customer?: string;
 }
 
 /** `ifMatch`: the version that the caller expects, or undefined. `line` is a line's id or a sku. */
@@ -113,6 +115,10 @@ export type CheckoutResult =
       /** For `out_of_stock` and `hold_expired`: the skus concerned. For `payment_declined`: the provider's code. */
       readonly skus?: readonly string[];
       readonly declineCode?: string;
+      /** For `coupon_not_applicable`: the codes concerned. */
+      readonly coupons?: readonly string[];
+      /** Promotions whose gift is out of stock; its sku is among `skus`. */
+      readonly gifts?: readonly string[];
       /** What became of the cart's own holds that the order had taken up (one it had not is not named): still the cart's, until `expiresAt`, or gone (null). */
       readonly returned: readonly { readonly holdId: string; readonly expiresAt: number | null }[];
     };
@@ -123,6 +129,7 @@ export type CheckoutFailure =
   | 'payment_declined'
   | 'price_unavailable'
   | 'shipping_unavailable'
+  | 'coupon_not_applicable'
   | 'order_failed';
 
 /** Refusals of the cart; the edge's problem table gives each its status. */
@@ -155,6 +162,7 @@ export type CartReply =
       readonly detail?: string;
       readonly orderId?: string;
       readonly skus?: readonly string[];
+      readonly coupons?: readonly string[];
       readonly declineCode?: string;
       readonly retryAfterMs?: number;
       /** With `price_changed`: what the checkout was priced for, so that the answer can show the cart at that price. */

@@ -10,6 +10,8 @@ export interface OrderLineRequest {
   readonly quantity: number;
   /** The cart's own hold to adopt; null: the order takes one of its own. */
   readonly cartHoldId: string | null;
+  /** Of a gift: the promotion that gives it. Left out: the buyer put it there. */
+  readonly gift?: string;
 }
 
 /** From the cart: its frozen contents. Repeated until answered; a second one changes nothing. */
@@ -24,6 +26,8 @@ export interface OrderStart {
   readonly expectedTotal: { readonly amount: number; readonly currency: string };
   readonly contact: SealedContact;
   readonly paymentToken: string;
+  /** As of `CheckoutRequest`. */
+  readonly customer?: string;
 }
 
 export type OrderCommand =

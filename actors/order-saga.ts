@@ -1,40 +1,53 @@
 /**
  * The checkout saga: what the order waits for in each phase (`pendingOf`), and what each answer leads to (`takeOutcome`).
  *
- * Promises: every message and call may be repeated, late, or answered twice; every line that was ever asked for is
- * undone when the order fails, also one that refused or did not answer (the sku's tombstone bars what is still on its
- * way); the cart hears of a failure only once its own holds are back and the order's are released, so what it is told of
+ * Promises: every message and call may be repeated, late, or answered twice; what the order holds of skus and coupons is in
+ * `order-holds.ts`; the cart hears of a failure only once its own holds are back and the order's are released, so what it is told of
  * them is true. It does not wait for the money: whether a charge is unknown, or authorised and to be voided, the order
  * can no longer be confirmed, and a provider that is away must not keep a cart locked. The order is at rest when nothing
  * is pending.
  */
-import type { DecideContext, Decision, Effect } from '../runtime/actor.ts';
+import type { DecideContext, Effect } from '../runtime/actor.ts';
 import type { Quote } from '../workers/quote.ts';
-import type { CheckoutFailure, CheckoutResult, CheckoutResultMessage } from './cart-protocol.ts';
+import type { CheckoutResult, CheckoutResultMessage } from './cart-protocol.ts';
+import { couponCustomer } from './coupon-protocol.ts';
+import { orderDoc } from './order-document.ts';
+import { captureRow, failing, holdEffects, type OrderDecision, takeHoldOutcome } from './order-holds.ts';
 import type { OrderHandlers, OrderReply } from './order-protocol.ts';
 import {
   applyOrder,
   copyOrder,
+  type GiftLine,
   type OrderEvent,
-  type OrderFailure,
-  type OrderLine,
   type OrderState,
-  orderDoc,
   type PaymentUndo,
 } from './order-state.ts';
-import type { SkuCommand, SkuReply } from './sku-protocol.ts';
 
-export type OrderDecision = Decision<OrderEvent, OrderReply>;
+type PricedUse = NonNullable<Extract<OrderEvent, { kind: 'priced' }>['uses']>[number];
 
 export const CANCEL_TOKEN = 'cancel';
-export const EVENT_VERSION = 1;
+export const EVENT_VERSION = 2;
+/** From which on an order may use limited coupons and have gifts. */
+const USES_VERSION = 2;
 const NOTHING: OrderDecision = {};
 
-export function captureRow(orderId: string): string {
-  return `capture:${orderId}`;
-}
-export function emailRow(orderId: string): string {
-  return `email:${orderId}`;
+/** The event in version 1, which says neither who is counted nor that a coupon is used; null where it must. */
+export function downgradeOrder(event: OrderEvent): OrderEvent | null {
+  switch (event.kind) {
+    case 'started': {
+      const { customer: _unsaid, ...start } = event.start;
+      return { ...event, start };
+    }
+    case 'priced':
+      return event.uses === undefined && event.gifts === undefined ? event : null;
+    case 'use_held':
+    case 'use_refused':
+    case 'use_confirmed':
+    case 'use_undone':
+      return null;
+    default:
+      return event;
+  }
 }
 
 /** The order as it will be after `events`; for answers that show it. */
@@ -42,24 +55,6 @@ export function replyAfter(state: OrderState, events: readonly OrderEvent[], ctx
   const next = copyOrder(state);
   for (const [index, event] of events.entries()) applyOrder(next, event, EVENT_VERSION, ctx.seq + index + 1);
   return { ok: true, kind: 'order', order: orderDoc(next) };
-}
-
-// --- failing ---
-
-function needsUndo(line: OrderLine): boolean {
-  return line.step !== 'idle' && line.step !== 'undone';
-}
-
-function failing(
-  state: OrderState,
-  at: number,
-  code: CheckoutFailure,
-  more: Partial<Omit<OrderFailure, 'code'>> & { readonly quote?: Quote } = {},
-): OrderEvent[] {
-  const failure = { code, skus: more.skus ?? [], declineCode: more.declineCode ?? null };
-  const events: OrderEvent[] = [{ kind: 'failing', at, failure, quote: more.quote ?? null }];
-  if (!state.lines.some(needsUndo)) events.push({ kind: 'failed', at });
-  return events;
 }
 
 /** The order's own timer: it stops trying, unless the charge is made already; then only the stock can keep it waiting. */
@@ -83,9 +78,30 @@ function unpricedSkus(quote: Quote): string[] {
   );
 }
 
-function takeQuote(state: OrderState, quote: Quote, at: number): OrderDecision {
+/** One for each limit of the coupons that the quote used; null where a customer is counted and none is known. */
+function usesOf(quote: Quote, customer: string | undefined): PricedUse[] | null {
+  const uses: PricedUse[] = [];
+  for (const { code, total, perCustomer } of quote.limits ?? []) {
+    if (total !== undefined) uses.push({ code, coupon: code, limit: total });
+    if (perCustomer === undefined) continue;
+    if (customer === undefined) return null;
+    uses.push({ code, coupon: couponCustomer(code, customer), limit: perCustomer });
+  }
+  return uses;
+}
+
+function giftsOf({ lines }: Quote, ctx: DecideContext): GiftLine[] {
+  return lines
+    .filter(({ kind }) => kind === 'gift')
+    .map(({ id, sku, quantity, discounts }) => {
+      return { id, sku, quantity, holdId: ctx.newId('hold'), gift: discounts?.[0]?.promotion ?? id };
+    });
+}
+
+function takeQuote(state: OrderState, quote: Quote, ctx: DecideContext): OrderDecision {
   if (state.phase !== 'pricing' || state.toPrice === null) return NOTHING;
-  const { expectedTotal } = state.toPrice;
+  const at = ctx.now;
+  const { expectedTotal, customer } = state.toPrice;
   // Before the totals are compared: a cart that shows what it cannot order has a total that a buyer may well agree to.
   if (quote.blocked !== undefined) {
     const skus = quote.blocked === 'price_unavailable' ? unpricedSkus(quote) : [];
@@ -94,29 +110,20 @@ function takeQuote(state: OrderState, quote: Quote, at: number): OrderDecision {
   if (quote.total !== expectedTotal.amount || quote.currency !== expectedTotal.currency) {
     return { events: failing(state, at, 'price_changed', { quote }) };
   }
-  return { events: [{ kind: 'priced', at, quote }] };
-}
-
-/** Waits for all lines before it fails, so that the buyer hears of every sku that is short at once. */
-function takeHoldAnswer(state: OrderState, index: number, reply: SkuReply, at: number): OrderDecision {
-  const line = state.lines[index];
-  if (state.phase !== 'holding' || line === undefined || line.step !== 'asked') return NOTHING;
-  const held = reply.ok && reply.kind === 'hold' && reply.quantity === line.quantity;
-  // The cart's own hold is either adopted as it is, or no longer there.
-  const code = !reply.ok && reply.code === 'out_of_stock' && line.cartHoldId === null ? 'out_of_stock' : 'hold_expired';
-  const events: OrderEvent[] = [
-    held ? { kind: 'line_held', at, line: index } : { kind: 'line_refused', at, line: index, code },
-  ];
-  if (state.lines.some((other) => other !== line && other.step === 'asked')) return { events };
-  const refused = state.lines.filter((other) => (other === line ? !held : other.step === 'refused'));
-  if (refused.length === 0) {
-    events.push({ kind: state.payment.amount > 0 ? 'charging' : 'confirming', at });
-    return { events };
+  const uses = usesOf(quote, customer);
+  // Members of an earlier release would not know what is to be given back: until they are gone no limited coupon is taken and no gift given.
+  const old = ctx.version < USES_VERSION;
+  if (uses === null || (uses.length > 0 && old)) {
+    const coupons = (quote.limits ?? []).map(({ code }) => code);
+    return { events: failing(state, at, 'coupon_not_applicable', { coupons }) };
   }
-  const short = refused.some((other) => (other === line ? code : other.refusal) === 'out_of_stock');
-  const skus = [...new Set(refused.map((other) => other.sku))];
-  events.push(...failing(state, at, short ? 'out_of_stock' : 'hold_expired', { skus }));
-  return { events };
+  const given = giftsOf(quote, ctx);
+  if (given.length > 0 && old) {
+    const skus = given.map(({ sku }) => sku);
+    return { events: failing(state, at, 'out_of_stock', { skus, gifts: given.map(({ gift }) => gift) }) };
+  }
+  const more = { ...(uses.length === 0 ? {} : { uses }), ...(given.length === 0 ? {} : { gifts: given }) };
+  return { events: [{ kind: 'priced', at, quote, ...more }] };
 }
 
 type Authorised = OrderHandlers['payment.authorise']['outcome'];
@@ -130,29 +137,6 @@ function takeCharge(state: OrderState, outcome: Authorised, at: number): OrderDe
   if (state.phase === 'charging') {
     events.push(...failing(state, at, 'payment_declined', { declineCode: outcome.code }));
   }
-  return { events };
-}
-
-function takeConfirm(state: OrderState, index: number, reply: SkuReply, at: number): OrderDecision {
-  const line = state.lines[index];
-  if (state.phase !== 'confirming' || line === undefined || line.step !== 'held') return NOTHING;
-  if (!reply.ok) return { events: failing(state, at, 'order_failed', { skus: [line.sku] }) };
-  const events: OrderEvent[] = [{ kind: 'line_confirmed', at, line: index }];
-  if (state.lines.some((other) => other !== line && other.step !== 'confirmed')) return { events };
-  events.push({ kind: 'confirmed', at });
-  const doc = { orderId: state.id };
-  const email = { id: emailRow(state.id), job: 'email', doc };
-  const charged = state.payment.state === 'authorized';
-  return { events, outboxAdd: charged ? [{ id: captureRow(state.id), job: 'capture', doc }, email] : [email] };
-}
-
-function takeUndo(state: OrderState, index: number, reply: SkuReply, at: number): OrderDecision {
-  const line = state.lines[index];
-  if (line === undefined || !undoesStock(state) || !needsUndo(line)) return NOTHING;
-  const returnedUntil = reply.ok && reply.kind === 'returned' && reply.returned ? reply.expiresAt : null;
-  const events: OrderEvent[] = [{ kind: 'line_undone', at, line: index, returnedUntil }];
-  const last = !state.lines.some((other) => other !== line && needsUndo(other));
-  if (state.phase === 'failing' && last) events.push({ kind: 'failed', at });
   return { events };
 }
 
@@ -179,35 +163,23 @@ function takePaymentUndo(state: OrderState, how: PaymentUndo, outcome: Undone, c
 }
 
 export function takeOutcome(state: OrderState, effectId: string, outcome: unknown, ctx: DecideContext): OrderDecision {
-  const [what, holdId] = effectId.split(':');
   const at = ctx.now;
-  const index = holdId === undefined ? -1 : state.lines.findIndex((line) => line.holdId === holdId);
-  switch (what) {
+  switch (effectId) {
     case 'price':
-      return takeQuote(state, outcome as Quote, at);
-    case 'hold':
-      return takeHoldAnswer(state, index, outcome as SkuReply, at);
-    case 'confirm':
-      return takeConfirm(state, index, outcome as SkuReply, at);
-    case 'undo':
-      return takeUndo(state, index, outcome as SkuReply, at);
+      return takeQuote(state, outcome as Quote, ctx);
     case 'authorise':
       return takeCharge(state, outcome as Authorised, at);
     case 'void':
     case 'refund':
-      return takePaymentUndo(state, what, outcome as Undone, ctx);
+      return takePaymentUndo(state, effectId, outcome as Undone, ctx);
     case 'result':
       return state.resultAcked || resultOf(state) === null ? NOTHING : { events: [{ kind: 'result_acked', at }] };
     default:
-      return NOTHING;
+      return takeHoldOutcome(state, effectId, outcome, at);
   }
 }
 
 // --- what the state waits for ---
-
-function undoesStock(state: OrderState): boolean {
-  return state.phase === 'failing' || state.phase === 'cancelling' || state.phase === 'cancelled';
-}
 
 function undoesPayment(state: OrderState): boolean {
   return state.phase === 'failing' || state.phase === 'failed' || state.phase === 'cancelling';
@@ -234,38 +206,21 @@ function resultOf(state: OrderState): CheckoutResult | null {
       return { outcome: 'confirmed', order: orderDoc(state) };
     case 'failed': {
       if (state.failure === null) return null;
-      const { code, skus, declineCode } = state.failure;
+      const { code, skus, declineCode, coupons, gifts } = state.failure;
       const adopted = state.lines.filter((line) => line.cartHoldId !== null && line.step === 'undone');
       return {
         outcome: 'failed',
         code,
         ...(skus.length === 0 ? {} : { skus }),
         ...(declineCode === null ? {} : { declineCode }),
+        ...(coupons === undefined ? {} : { coupons }),
+        ...(gifts === undefined ? {} : { gifts }),
         returned: adopted.map((line) => ({ holdId: line.holdId, expiresAt: line.returnedUntil })),
       };
     }
     default:
       return null;
   }
-}
-
-function stockEffect(state: OrderState, line: OrderLine): Effect | null {
-  const { id: orderId, cartId, phase, giveUpAt: notAfter } = state;
-  const { holdId, quantity, cartHoldId } = line;
-  const send = (what: string, command: SkuCommand): Effect => {
-    return { id: `${what}:${holdId}`, kind: 'send', to: { type: 'sku', id: line.sku }, command };
-  };
-  if (phase === 'holding' && line.step === 'asked') {
-    return cartHoldId === null
-      ? send('hold', { kind: 'hold', holdId, owner: orderId, rev: 1, quantity, ttlMs: null, notAfter })
-      : send('hold', { kind: 'adopt', holdId, cartId, orderId, notAfter });
-  }
-  if (phase === 'confirming' && line.step === 'held')
-    return send('confirm', { kind: 'confirm', holdId, owner: orderId });
-  if (!undoesStock(state) || !needsUndo(line)) return null;
-  return phase === 'failing' && cartHoldId !== null
-    ? send('undo', { kind: 'return', holdId, orderId, cartId })
-    : send('undo', { kind: 'release', holdId, owner: orderId });
 }
 
 function call<Name extends keyof OrderHandlers>(
@@ -305,10 +260,7 @@ export function pendingOf(state: OrderState): readonly Effect[] {
     const { currency } = state.payment;
     effects.push(call('price', 'order.price', { currency, lines, destination, coupons, shippingMethod }));
   }
-  for (const line of state.lines) {
-    const effect = stockEffect(state, line);
-    if (effect !== null) effects.push(effect);
-  }
+  holdEffects(state, effects);
   const payment = paymentEffect(state);
   if (payment !== null) effects.push(payment);
   const result = state.resultAcked ? null : resultOf(state);

@@ -6,7 +6,7 @@
 import type { KeyRef } from '../runtime/actor.ts';
 import type { Destination, Quote } from '../workers/quote.ts';
 import type { CheckoutFailure, SealedContact } from './cart-protocol.ts';
-import type { OrderDoc, OrderLineRequest, OrderStart, PaymentStatus, PaymentStep } from './order-protocol.ts';
+import type { OrderLineRequest, OrderStart, PaymentStatus, PaymentStep } from './order-protocol.ts';
 
 /**
  * `pricing` → `holding` → `charging` (skipped where the total is 0) → `confirming` → `confirmed` → `cancelling` → `cancelled`.
@@ -37,6 +37,18 @@ export interface OrderLine extends OrderLineRequest {
   returnedUntil: number | null;
 }
 
+/** A use of a coupon that the order holds, as it holds stock. */
+export interface CouponUse {
+  /** The coupon as the buyer typed it, for the answer. */
+  readonly code: string;
+  /** Id of the coupon actor that counts it. */
+  readonly coupon: string;
+  readonly limit: number;
+  step: LineStep;
+  /** What the actor knows it by; null until it was held. */
+  serial: number | null;
+}
+
 /** The two ways to give a charge back. */
 export type PaymentUndo = 'void' | 'refund';
 
@@ -59,6 +71,19 @@ export interface OrderFailure {
   readonly code: CheckoutFailure;
   readonly skus: readonly string[];
   readonly declineCode: string | null;
+  /** Codes of coupons. Left out: none. */
+  readonly coupons?: readonly string[];
+  /** Promotions whose gift is out of stock. Left out: none. */
+  readonly gifts?: readonly string[];
+}
+
+/** A line that a promotion adds, held as the buyer's own are. */
+export interface GiftLine {
+  readonly id: string;
+  readonly sku: string;
+  readonly quantity: number;
+  readonly holdId: string;
+  readonly gift: string;
 }
 
 export interface OrderState {
@@ -66,12 +91,14 @@ export interface OrderState {
   phase: OrderPhase;
   cartId: string;
   lines: OrderLine[];
+  uses: CouponUse[];
   /** What pricing needs; null once priced (or failed). */
   toPrice: {
     readonly destination: Destination;
     readonly coupons: readonly string[];
     readonly shippingMethod: string | null;
     readonly expectedTotal: OrderStart['expectedTotal'];
+    readonly customer?: string;
   } | null;
   quote: Quote | null;
   contact: SealedContact;
@@ -98,10 +125,25 @@ export type OrderEvent =
       readonly holdIds: readonly string[];
       readonly giveUpAt: number;
     }
-  | { readonly kind: 'priced'; readonly at: number; readonly quote: Quote }
+  /**
+   * From version 2 on, left out where there are none: `uses` of the coupons that the quote used and whose uses are limited, and the `gifts`
+   * that it gives.
+   */
+  | {
+      readonly kind: 'priced';
+      readonly at: number;
+      readonly quote: Quote;
+      readonly uses?: readonly Pick<CouponUse, 'code' | 'coupon' | 'limit'>[];
+      readonly gifts?: readonly GiftLine[];
+    }
   | { readonly kind: 'line_held'; readonly at: number; readonly line: number }
   | { readonly kind: 'line_refused'; readonly at: number; readonly line: number; readonly code: string }
-  /** All lines are held. */
+  /** The four events of a use, by its place in `uses`: from version 2 on. */
+  | { readonly kind: 'use_held'; readonly at: number; readonly use: number; readonly serial: number }
+  | { readonly kind: 'use_refused'; readonly at: number; readonly use: number }
+  | { readonly kind: 'use_confirmed'; readonly at: number; readonly use: number }
+  | { readonly kind: 'use_undone'; readonly at: number; readonly use: number }
+  /** All lines and uses are held. */
   | { readonly kind: 'charging'; readonly at: number }
   | { readonly kind: 'confirming'; readonly at: number }
   | { readonly kind: 'authorised'; readonly at: number; readonly paymentId: string; readonly provider: string }
@@ -136,6 +178,7 @@ export function initialOrder(id: string): OrderState {
     phase: 'absent',
     cartId: '',
     lines: [],
+    uses: [],
     toPrice: null,
     quote: null,
     contact: NO_CONTACT,
@@ -170,19 +213,18 @@ function pay(state: OrderState, change: Partial<OrderPayment>, at?: number): voi
   state.payment = { ...old, ...change, history };
 }
 
+function lineOf(line: OrderLineRequest, holdId: string): OrderLine {
+  return { ...line, holdId, step: 'idle', refusal: null, returnedUntil: null };
+}
+
 function begin(state: OrderState, event: Extract<OrderEvent, { kind: 'started' }>): void {
   const { start } = event;
   state.phase = 'pricing';
   state.cartId = start.cartId;
-  state.lines = start.lines.map((line, index) => ({
-    ...line,
-    holdId: line.cartHoldId ?? event.holdIds[index] ?? '',
-    step: 'idle',
-    refusal: null,
-    returnedUntil: null,
-  }));
-  const { destination, coupons, shippingMethod, expectedTotal } = start;
-  state.toPrice = { destination, coupons, shippingMethod, expectedTotal };
+  state.lines = start.lines.map((line, index) => lineOf(line, line.cartHoldId ?? event.holdIds[index] ?? ''));
+  const { destination, coupons, shippingMethod, expectedTotal, customer } = start;
+  const known = customer === undefined ? {} : { customer };
+  state.toPrice = { destination, coupons, shippingMethod, expectedTotal, ...known };
   state.contact = start.contact;
   state.paymentToken = start.paymentToken;
   state.placedAt = event.at;
@@ -196,12 +238,23 @@ function setStep(state: OrderState, index: number, step: LineStep): OrderLine | 
   return line;
 }
 
+function setUse(state: OrderState, index: number, step: LineStep, serial?: number): void {
+  const use = state.uses[index];
+  if (use === undefined) return;
+  use.step = step;
+  if (serial !== undefined) use.serial = serial;
+}
+
 /** Events that a shopper's next read does not show. */
 const INTERNAL: ReadonlySet<OrderEvent['kind']> = new Set([
   'line_held',
   'line_refused',
   'line_confirmed',
   'line_undone',
+  'use_held',
+  'use_refused',
+  'use_confirmed',
+  'use_undone',
   'confirming',
   'failing',
   'result_acked',
@@ -214,7 +267,7 @@ export function isVisible(event: OrderEvent): boolean {
   return !INTERNAL.has(event.kind);
 }
 
-/** Total over version 1; in place. */
+/** Total over versions 1 and 2; in place. */
 export function applyOrder(state: OrderState, event: OrderEvent, _version: number, seq: number): OrderState {
   const { at } = event;
   state.seq = seq;
@@ -227,7 +280,11 @@ export function applyOrder(state: OrderState, event: OrderEvent, _version: numbe
       state.phase = 'holding';
       state.quote = event.quote;
       state.toPrice = null;
+      for (const { holdId, ...gift } of event.gifts ?? []) {
+        state.lines.push(lineOf({ ...gift, cartHoldId: null }, holdId));
+      }
       for (const line of state.lines) line.step = 'asked';
+      state.uses = (event.uses ?? []).map((use) => ({ ...use, step: 'asked', serial: null }));
       pay(state, { amount: event.quote.total });
       return state;
     case 'line_held':
@@ -238,6 +295,18 @@ export function applyOrder(state: OrderState, event: OrderEvent, _version: numbe
       if (line !== undefined) line.refusal = event.code;
       return state;
     }
+    case 'use_held':
+      setUse(state, event.use, 'held', event.serial);
+      return state;
+    case 'use_refused':
+      setUse(state, event.use, 'refused');
+      return state;
+    case 'use_confirmed':
+      setUse(state, event.use, 'confirmed');
+      return state;
+    case 'use_undone':
+      setUse(state, event.use, 'undone');
+      return state;
     case 'charging':
       state.phase = 'charging';
       pay(state, { state: 'unknown' }, at);
@@ -321,50 +390,10 @@ export function applyOrder(state: OrderState, event: OrderEvent, _version: numbe
 
 /** The state is plain data: only what `apply` changes in place needs a copy. */
 export function copyOrder(state: OrderState): OrderState {
-  return { ...state, lines: state.lines.map((line) => ({ ...line })) };
+  const uses = state.uses.length === 0 ? [] : state.uses.map((use) => ({ ...use }));
+  return { ...state, lines: state.lines.map((line) => ({ ...line })), uses };
 }
 
 export function restoreOrder(id: string, data: unknown): OrderState {
-  return { ...initialOrder(id), ...copyOrder(data as OrderState) };
-}
-
-function shownState(phase: OrderPhase): OrderDoc['state'] {
-  switch (phase) {
-    case 'failed':
-      return 'failed';
-    case 'confirmed':
-    // A cancel shows when its money is back, and then for good.
-    case 'cancelling':
-      return 'confirmed';
-    case 'cancelled':
-      return 'cancelled';
-    default:
-      return 'pending';
-  }
-}
-
-export function orderDoc(state: OrderState): OrderDoc {
-  const { provider, reference, amount, currency, history, declineCode, problem } = state.payment;
-  return {
-    id: state.id,
-    version: state.seq,
-    cartId: state.cartId,
-    state: shownState(state.phase),
-    fulfilment: 'none',
-    quote: state.quote,
-    lines: state.lines.map(({ id, sku, quantity, cartHoldId }) => ({ id, sku, quantity, cartHoldId })),
-    payment: {
-      state: state.payment.state,
-      provider,
-      reference,
-      amount,
-      currency,
-      ...(declineCode === null ? {} : { declineCode }),
-      ...(problem === null ? {} : { problem }),
-      history,
-    },
-    failure: state.phase === 'failed' ? (state.failure?.code ?? null) : null,
-    placedAt: state.placedAt,
-    contact: state.contact,
-  };
+  return copyOrder({ ...initialOrder(id), ...(data as OrderState) });
 }

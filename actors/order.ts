@@ -6,13 +6,14 @@
  */
 import type { ActorType, DecideContext, RuntimeCommand } from '../runtime/actor.ts';
 import { invariant } from '../runtime/fault.ts';
+import { orderDoc } from './order-document.ts';
+import { captureRow, type OrderDecision } from './order-holds.ts';
 import type { OrderCommand, OrderReply, OrderStart } from './order-protocol.ts';
 import {
   CANCEL_TOKEN,
-  captureRow,
+  downgradeOrder,
   EVENT_VERSION,
   giveUp,
-  type OrderDecision,
   pendingOf,
   replyAfter,
   takeOutcome,
@@ -25,7 +26,6 @@ import {
   isVisible,
   type OrderEvent,
   type OrderState,
-  orderDoc,
   restoreOrder,
 } from './order-state.ts';
 import { WANTED_MS_MAX } from './sku-holds.ts';
@@ -161,6 +161,7 @@ export function createOrder(options: OrderOptions = {}): ActorType<OrderState, O
       }
     },
     apply: applyOrder,
+    downgrade: downgradeOrder,
     snapshot: copyOrder,
     restore: restoreOrder,
     pending: pendingOf,

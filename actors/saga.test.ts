@@ -5,316 +5,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import type { ActorRef, KeyRef } from '../runtime/actor.ts';
-import type { Quote } from '../workers/quote.ts';
-import type { CartCommand, CartReply, CartState, ProductTerms } from './cart.ts';
-import type { OrderCommand, OrderHandlers, OrderReply, OrderState } from './order.ts';
-import { actorTypes } from './registry.ts';
-import type { SkuReply, SkuState } from './sku.ts';
-import { type Caller, World } from './test-world.ts';
-
-const MINUTE = 60_000;
-const CARTS = ['cart_1', 'cart_2', 'cart_3'];
-const PRODUCTS: readonly (ProductTerms & { readonly price: number; readonly stock: number })[] = [
-  { sku: 'PLAIN', price: 1_000, stock: 6, holdAt: 'checkout' },
-  { sku: 'SCARCE', price: 2_500, stock: 5, holdAt: 'cart' },
-  { sku: 'RARE', price: 9_900, stock: 3, holdAt: 'cart' },
-  { sku: 'FREE', price: 0, stock: 4, holdAt: 'checkout' },
-].map((product) => ({
-  ...product,
-  holdAt: product.holdAt as 'cart' | 'checkout',
-  maxPerOrder: 4,
-  holdTtlMs: 5 * MINUTE,
-  currencies: ['EUR'],
-}));
-/** How the provider behaves for a token: how often its answer is lost first, and what it is. */
-const CARDS = {
-  ok: [0, true],
-  declined: [0, false],
-  late: [2, true],
-  late_declined: [3, false],
-  mute: [40, true],
-} as const;
-
-function priceOf(lines: readonly { sku: string; quantity: number }[]): number {
-  return lines.reduce((sum, line) => sum + line.quantity * (PRODUCTS.find((p) => p.sku === line.sku)?.price ?? 0), 0);
-}
-
-/** The provider's own ledger: what it holds for each order, whatever the shop believes. */
-class Provider {
-  readonly ledger = new Map<string, { state: string; amount: number; silent: number; ok: boolean }>();
-  readonly #captures = new Map<string, { ok: true } | { ok: false; code: string }>();
-
-  authorise(input: OrderHandlers['payment.authorise']['input']): unknown {
-    const [silent, ok] = CARDS[input.token as keyof typeof CARDS];
-    let entry = this.ledger.get(input.orderId);
-    if (entry === undefined) {
-      entry = { state: ok ? 'authorized' : 'declined', amount: input.amount, silent, ok };
-      this.ledger.set(input.orderId, entry);
-    }
-    assert.equal(entry.amount, input.amount, 'a charge was repeated with another amount');
-    if (entry.silent-- > 0) return undefined;
-    return entry.ok
-      ? { ok: true, paymentId: `pay_${input.orderId}`, provider: 'test' }
-      : { ok: false, code: 'declined' };
-  }
-
-  #move(orderId: string, from: string, to: string): { ok: true } | { ok: false; code: string } {
-    const entry = this.ledger.get(orderId);
-    assert(entry !== undefined);
-    if (entry.state === from) entry.state = to;
-    return entry.state === to ? { ok: true } : { ok: false, code: `payment_${entry.state}` };
-  }
-
-  /** Under the capture job's key: the first definite answer is repeated for ever. */
-  capture(orderId: string): { ok: true } | { ok: false; code: string } {
-    const answer = this.#captures.get(orderId) ?? this.#move(orderId, 'authorized', 'captured');
-    this.#captures.set(orderId, answer);
-    return answer;
-  }
-
-  void(orderId: string): unknown {
-    return this.#move(orderId, 'authorized', 'voided');
-  }
-
-  refund(input: OrderHandlers['payment.refund']['input']): unknown {
-    if (input.captureFirst) this.capture(input.orderId);
-    return this.#move(input.orderId, 'captured', 'refunded');
-  }
-}
-
-class Shop {
-  readonly world: World;
-  readonly provider = new Provider();
-  /** Capture jobs that asked and were let go ahead; each may run more than once. */
-  readonly capturing: string[] = [];
-  readonly callers: { caller: Caller; ref: ActorRef; kind: string }[] = [];
-  #keys = 0;
-
-  constructor(seed: number) {
-    const { provider } = this;
-    this.world = new World(
-      seed,
-      actorTypes(),
-      {
-        'order.price': (input: OrderHandlers['order.price']['input']): Quote => quoteOf(input),
-        'payment.authorise': (input: never) => provider.authorise(input),
-        'payment.void': (input: OrderHandlers['payment.void']['input']) => provider.void(input.orderId),
-        'payment.refund': (input: never) => provider.refund(input),
-      },
-      (_ref, reply) => {
-        const { ok, code, checkout } = reply as { ok: boolean; code?: string; checkout?: true };
-        return ok || (checkout === true && code !== 'price_unavailable' && code !== 'order_failed');
-      },
-    );
-    for (const { sku, stock } of PRODUCTS) {
-      this.world.ask({ type: 'sku', id: sku }, { kind: 'adjust', delta: stock, reason: 'delivery' });
-    }
-    for (const id of CARTS) this.ask({ type: 'cart', id }, { kind: 'create', currency: 'EUR', destination: null });
-  }
-
-  ask(ref: ActorRef, command: CartCommand | OrderCommand, key?: KeyRef): Caller {
-    const caller = this.world.ask(ref, command, key);
-    this.callers.push({ caller, ref, kind: command.kind });
-    return caller;
-  }
-
-  #newKey(fingerprint: string): KeyRef {
-    return { hash: `key${++this.#keys}`, fingerprint };
-  }
-
-  states<State>(type: string): State[] {
-    return [...this.world.actors.values()].filter((a) => a.ref.type === type).map((a) => a.state as State);
-  }
-
-  checkout(id: string, token: keyof typeof CARDS, key?: KeyRef): Caller {
-    const { world } = this;
-    const ref = { type: 'cart', id };
-    const cart = world.actor(ref).state as CartState;
-    const wrong = world.chance(0.05) ? 1 : 0;
-    const command: CartCommand = {
-      kind: 'checkout',
-      request: {
-        contact: { subject: 'subject', bytes: new Uint8Array([1, 2, 3]) },
-        destination: { country: 'DE' },
-        expectedTotal: { amount: priceOf(cart.lines) + wrong, currency: 'EUR' },
-        paymentToken: token,
-      },
-    };
-    const used = key ?? (cart.checkout !== null && world.chance(0.7) ? cart.checkout.key : this.#newKey('checkout'));
-    return this.ask(ref, command, used);
-  }
-
-  /** Something a shopper, a job or a clock does. */
-  act(): void {
-    const { world } = this;
-    const ref = { type: 'cart', id: world.pick(CARTS) };
-    const product = world.pick(PRODUCTS);
-    const orders = this.states<OrderState>('order');
-    const dice = world.random();
-    if (dice < 0.35) {
-      const key = world.chance(0.5) ? this.#newKey('add') : undefined;
-      const command: CartCommand = { kind: 'add_line', product, quantity: 1 + Math.floor(world.random() * 2) };
-      this.ask(ref, command, key);
-      if (world.chance(0.3)) this.ask(ref, command, key);
-    } else if (dice < 0.5) {
-      this.ask(ref, {
-        kind: 'set_quantity',
-        line: product.sku,
-        quantity: Math.floor(world.random() * 4),
-      });
-    } else if (dice < 0.55) {
-      this.ask(ref, { kind: 'remove_line', line: product.sku });
-    } else if (dice < 0.8) {
-      const cards = Object.keys(CARDS) as (keyof typeof CARDS)[];
-      this.checkout(ref.id, world.chance(0.5) ? 'ok' : world.pick(cards));
-    } else if (dice < 0.87) {
-      const sold = orders.filter((order) => order.phase === 'confirmed');
-      const from = sold.length > 0 ? sold : orders;
-      // Often while a capture is under way: who of the two comes first is what matters.
-      for (let i = 0; i < 4 && world.chance(0.7); i++) this.work();
-      if (from.length > 0) this.ask({ type: 'order', id: world.pick(from).id }, { kind: 'cancel' });
-    } else if (dice < 0.96) {
-      this.work();
-    } else {
-      world.pass(world.pick([MINUTE, 4 * MINUTE, 6 * MINUTE, 11 * MINUTE]));
-    }
-  }
-
-  /** One step of one job, any of which may be done again, later, by another worker. */
-  work(): void {
-    const { world } = this;
-    const rows = [...world.outbox.values()];
-    if (rows.length > 0 && (this.capturing.length === 0 || world.chance(0.5))) {
-      const row = world.pick(rows);
-      const id = String(row.doc.orderId);
-      const ref = { type: 'order', id };
-      if (row.job === 'email') {
-        world.ask(ref, { kind: 'email_sent', outboxId: row.id });
-      } else {
-        const { reply } = world.ask(ref, { kind: 'request_capture', outboxId: row.id }) as { reply: OrderReply };
-        if (reply.ok && reply.kind === 'capture') this.capturing.push(id);
-      }
-    } else if (this.capturing.length > 0) {
-      const index = Math.floor(world.random() * this.capturing.length);
-      const id = this.capturing[index] ?? '';
-      if (!world.chance(0.3)) this.capturing.splice(index, 1);
-      const answer = this.provider.capture(id);
-      // The job may die between the provider's answer and its report.
-      if (world.chance(0.3)) return;
-      const outboxId = `capture:${id}`;
-      const command = answer.ok
-        ? { kind: 'capture_done', outboxId }
-        : { kind: 'capture_refused', outboxId, code: answer.code };
-      world.ask({ type: 'order', id }, command);
-    }
-  }
-
-  rest(): void {
-    const { world } = this;
-    world.rest();
-    for (let i = 0; i < 500 && (world.outbox.size > 0 || this.capturing.length > 0); i++) {
-      this.work();
-      world.rest();
-    }
-    // Past every lifetime of a hold and every give-up time.
-    world.pass(30 * MINUTE);
-    world.rest();
-  }
-}
-
-function quoteOf(input: OrderHandlers['order.price']['input']): Quote {
-  const total = priceOf(input.lines);
-  return {
-    bookVersion: 1,
-    currency: input.currency,
-    lines: [],
-    discounts: [],
-    shipping: null,
-    taxes: [],
-    taxState: 'final',
-    subtotal: total,
-    discount: 0,
-    shippingPrice: 0,
-    taxAdded: 0,
-    taxIncluded: 0,
-    total,
-    warnings: [],
-  };
-}
-
-function assertStock(shop: Shop, placed: readonly OrderState[]): void {
-  for (const product of PRODUCTS) {
-    const ref = { type: 'sku', id: product.sku };
-    const reply = shop.world.ask(ref, { kind: 'get' }).reply as SkuReply;
-    assert(reply.ok && reply.kind === 'stock');
-    const sold = placed
-      .filter((order) => order.phase === 'confirmed')
-      .flatMap((order) => order.lines)
-      .filter((line) => line.sku === product.sku)
-      .reduce((sum, line) => sum + line.quantity, 0);
-    const { onHand, held, allocated, available } = reply.stock;
-    assert.deepEqual(
-      { onHand, held, allocated, available },
-      { onHand: product.stock, held: 0, allocated: sold, available: product.stock - sold },
-    );
-    const state = shop.world.actor(ref).state as SkuState;
-    assert(![...state.holds.values()].some((hold) => hold.status === 'pinned'), 'a pinned hold was left over');
-  }
-}
-
-function assertMoney(shop: Shop, placed: readonly OrderState[]): void {
-  for (const order of placed) {
-    const charged = shop.provider.ledger.get(order.id)?.state ?? 'none';
-    assert.equal(order.payment.state, charged, `the ledger disagrees about ${order.id}`);
-    const open = charged === 'authorized' || charged === 'captured';
-    const owed = order.phase === 'confirmed' && order.payment.amount > 0;
-    assert.equal(open, owed, `${order.phase} order of ${order.payment.amount} is ${charged}`);
-    assert.equal(order.paymentToken, null);
-  }
-  assert.equal(shop.world.outbox.size, 0, 'a row of the outbox was left open');
-}
-
-function assertCarts(shop: Shop, placed: readonly OrderState[]): void {
-  for (const cart of shop.states<CartState>('cart')) {
-    const mine = placed.filter((order) => order.cartId === cart.id && order.phase !== 'failed');
-    assert(mine.length <= 1, `${cart.id} has ${mine.length} orders`);
-    assert.equal(cart.status, mine.length === 1 ? 'checked_out' : 'open');
-    assert.equal(cart.orderId, mine[0]?.id ?? null);
-    assert.equal(cart.checkout, null, 'personal data stayed in a cart');
-    assert.equal(cart.wanted, null);
-    assert.deepEqual(cart.releases, []);
-    const contents = (lines: readonly { sku: string; quantity: number }[]) => lines.map((l) => [l.sku, l.quantity]);
-    if (mine[0] !== undefined) assert.deepEqual(contents(mine[0].lines), contents(cart.lines));
-  }
-}
-
-function assertAnswers(shop: Shop, placed: readonly OrderState[]): void {
-  const byId = new Map(placed.map((order) => [order.id, order]));
-  for (const { caller, kind } of shop.callers) {
-    assert(caller.reply !== undefined || caller.lost === true, `a ${kind} was never answered`);
-    const reply = caller.reply as CartReply | undefined;
-    if (kind !== 'checkout' || !reply?.ok || reply.kind !== 'order') continue;
-    const order = byId.get((reply.order as { id: string }).id);
-    assert(order?.phase === 'confirmed' || order?.phase === 'cancelled', 'an order that was answered is not there');
-  }
-}
-
-function assertBooks(shop: Shop): void {
-  const placed = shop.states<OrderState>('order');
-  for (const { phase, id } of placed) assert.match(phase, /^(confirmed|failed|cancelled)$/, `${id} is ${phase}`);
-  assertStock(shop, placed);
-  assertMoney(shop, placed);
-  assertCarts(shop, placed);
-  assertAnswers(shop, placed);
-  for (const row of shop.world.rows.values()) {
-    const text = JSON.stringify(row.doc);
-    assert(!text.includes('contact') && !/late|mute|paymentToken/.test(text), 'the read side carries what it must not');
-    const ref = { type: row.table === 'orders' ? 'order' : 'sku', id: row.key };
-    if (row.table !== 'orders') continue;
-    assert.equal(row.doc?.state, (shop.world.actor(ref).state as OrderState).phase);
-  }
-}
+import type { CartReply } from './cart.ts';
+import type { OrderState } from './order.ts';
+import { assertBooks, assertCoupons, PRODUCTS, Shop } from './saga-fixture.ts';
+import type { SkuReply } from './sku.ts';
+import type { Caller } from './test-world.ts';
 
 test('however messages, crashes and time fall, at rest stock, money, carts and orders agree', () => {
   const seen = new Map<string, number>();
@@ -325,13 +20,16 @@ test('however messages, crashes and time fall, at rest stock, money, carts and o
       for (let i = 0; i < 500; i++) {
         if (world.chance(0.2)) shop.act();
         else world.disturb();
+        assertCoupons(shop, null);
       }
       shop.rest();
       assertBooks(shop);
       for (const actor of world.actors.values()) world.assertReplays(actor);
-      for (const { phase, failure, payment } of shop.states<OrderState>('order')) {
-        const name = `${phase} ${failure === null ? '' : `${failure.code} `}${payment.state}`;
-        seen.set(name, (seen.get(name) ?? 0) + 1);
+      const count = (name: string) => seen.set(name, (seen.get(name) ?? 0) + 1);
+      for (const { phase, failure, payment, uses, lines } of shop.states<OrderState>('order')) {
+        count(`${phase} ${failure === null ? '' : `${failure.code} `}${payment.state}`);
+        if (uses.length > 0) count(`${phase} with a limited coupon`);
+        if (lines.some(({ gift }) => gift !== undefined)) count(`${phase} with a gift`);
       }
     }),
     { numRuns: Number(process.env.SAGA_RUNS ?? 200), includeErrorInReport: true },
@@ -347,6 +45,10 @@ test('however messages, crashes and time fall, at rest stock, money, carts and o
     'failed hold_expired none',
     'failed payment_declined declined',
     'failed price_changed none',
+    'failed coupon_not_applicable none',
+    'confirmed with a limited coupon',
+    'confirmed with a gift',
+    'cancelled with a limited coupon',
     'failed order_failed none',
     'failed order_failed voided',
   ]) {

@@ -29,5 +29,6 @@ export function subjectsOf(keys: SubjectKeys): Subjects {
     ensure: faulting((subject) => keys.ensure(subject)),
     seal: faulting((subject, value) => keys.seal(subject, value)),
     open: faulting((subject, bytes) => keys.open(subject, bytes)),
+    pseudonym: (text) => keys.pseudonym(text),
   };
 }

@@ -65,6 +65,8 @@ export interface Subjects {
   ensure(subject: string): Promise<unknown>;
   seal(subject: string, value: unknown): Awaitable<Uint8Array>;
   open(subject: string, bytes: Uint8Array): Awaitable<unknown>;
+  /** Stands for a person where they are counted; see `SubjectKeys.pseudonym`. */
+  pseudonym(text: string): string;
 }
 
 export interface ReadSide {

@@ -68,6 +68,7 @@ const REFUSALS: Readonly<Record<CartRefusal, number>> = {
   payment_declined: 402,
   price_unavailable: 409,
   shipping_unavailable: 409,
+  coupon_not_applicable: 409,
   order_failed: 409,
 };
 const RECORDED: readonly CartRefusal[] = [

@@ -83,7 +83,7 @@ export function cartResponder(options: CartResponderOptions): Responder<CartStat
       const cart = cartFacts(state, ctx.now, reply.destination ?? state.destination);
       return renderPriceChanged(cart, reply, recorded);
     }
-    const told: RecordedProblem = [reply.code, reply.detail ?? null, lineErrors(state, reply), extraOf(reply)];
+    const told: RecordedProblem = [reply.code, reply.detail ?? null, errorsOf(state, reply), extraOf(reply)];
     const value = refusalReply(told, reply.retryAfterMs, state.visibleSeq);
     return recorded ? { value, recorded: packr.pack([FORM_PROBLEM, told, null]) } : { value };
   }
@@ -176,16 +176,19 @@ function extraOf(reply: Refusal): Readonly<Record<string, string>> | null {
   };
 }
 
-/** Names each line of the cart that a checkout failed for: `path` is its place in `lines`. */
-function lineErrors(state: CartState, reply: Refusal): readonly InputError[] | null {
-  if (reply.skus === undefined || reply.skus.length === 0) return null;
-  return reply.skus.map((sku) => {
-    const index = state.lines.findIndex((line) => line.sku === sku);
-    return {
-      path: index < 0 ? '/lines' : `/lines/${index}`,
-      message: `${sku}: ${LINE_MESSAGES[reply.code] ?? 'is refused'}`,
-    };
-  });
+/** Names each line and each coupon of the cart that a checkout failed for: `path` is its place in `lines` or `coupons`. */
+function errorsOf(state: CartState, { code, skus = [], coupons = [] }: Refusal): readonly InputError[] | null {
+  if (skus.length === 0 && coupons.length === 0) return null;
+  const at = (list: string, index: number): string => (index < 0 ? `/${list}` : `/${list}/${index}`);
+  return [
+    ...skus.map((sku) => {
+      const index = state.lines.findIndex((line) => line.sku === sku);
+      return { path: at('lines', index), message: `${sku}: ${LINE_MESSAGES[code] ?? 'is refused'}` };
+    }),
+    ...coupons.map((coupon) => {
+      return { path: at('coupons', state.coupons.indexOf(coupon)), message: `${coupon}: has no uses left` };
+    }),
+  ];
 }
 const LINE_MESSAGES: Readonly<Partial<Record<CartRefusal, string>>> = {
   out_of_stock: 'there is not enough stock',

@@ -2,7 +2,7 @@
  * A whole shop in memory for tests of the routes: the real edge, actors, runtime, prices and demo data; in place of PostgreSQL a
  * journal in memory, in place of the payment provider a handler that knows its tokens. It ends with `close`.
  */
-import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
+import { createCipheriv, createDecipheriv, createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { request as httpRequest } from 'node:http';
 import type { TSchema } from 'typebox';
@@ -17,7 +17,7 @@ import { MemoryJournal } from '../runtime/memory.ts';
 import { type ActorSystem, type ActorSystemOptions, createActorSystem } from '../runtime/system.ts';
 import { SystemClock } from '../runtime/system-clock.ts';
 import type { ClusterView } from '../schema/cluster-view.ts';
-import { couponCode } from '../schema/coupon.ts';
+import { type Coupon, couponCode } from '../schema/coupon.ts';
 import { demoData } from '../schema/demo.ts';
 import { type PriceBook, ProductTable } from '../schema/price-book.ts';
 import type { Product } from '../schema/product.ts';
@@ -61,6 +61,8 @@ export interface ShopOptions {
   readonly noticeSecret?: string;
   /** Before an effect that failed is tried again. Default: the system's. */
   readonly effectRetryMs?: number;
+  /** Beside those of the demo data. */
+  readonly coupons?: readonly Coupon[];
 }
 
 export class MemoryShop {
@@ -92,7 +94,7 @@ export class MemoryShop {
     handOffs: { pending: 0, total: 0 },
     lag: { outboxMs: 0, timersMs: 0 },
   };
-  readonly #data = demoData();
+  readonly #data: ReturnType<typeof demoData>;
   readonly #products = new ProductIndex();
   readonly #answers = new Map<string, AnswerRow>();
   readonly #keys = new Map<string, Buffer>();
@@ -102,6 +104,8 @@ export class MemoryShop {
   #port = 0;
 
   private constructor(options: ShopOptions) {
+    const demo = demoData();
+    this.#data = { ...demo, coupons: [...demo.coupons, ...(options.coupons ?? [])] };
     this.#products.apply(new Map(this.#data.products.map((product) => [product.sku, product])));
     this.#book = this.#newBook(1);
     const stock = {
@@ -329,6 +333,7 @@ export class MemoryShop {
         const cipher = createCipheriv('aes-256-gcm', this.#keys.get(subject) ?? '', nonce);
         return Buffer.concat([nonce, cipher.update(JSON.stringify(value)), cipher.final(), cipher.getAuthTag()]);
       },
+      pseudonym: (text) => createHash('sha256').update(`test:${text}`).digest('base64url').slice(0, 22),
       open: (subject, bytes) => {
         const key = this.#keys.get(subject);
         if (key === undefined || this.erased.has(subject)) return null;

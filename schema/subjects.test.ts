@@ -39,6 +39,14 @@ describe('subject keys', () => {
     assert.ok(!Buffer.from(first).includes('ada'));
   });
 
+  it('give a person one pseudonym that shows nothing of them, another under another DATA_KEY', () => {
+    const name = open().pseudonym('ada@example.org');
+    assert.match(name, /^[\w-]{22}$/);
+    assert.equal(open().pseudonym('ada@example.org'), name);
+    assert.notEqual(open().pseudonym('bob@example.org'), name);
+    assert.notEqual(open(randomBytes(32)).pseudonym('ada@example.org'), name);
+  });
+
   it('open an erased subject as null everywhere, and never give it a key again', async () => {
     const keys = open();
     const sealed = await keys.seal('gone', { email: 'x' });

@@ -11,7 +11,7 @@
  * An erased subject keeps its row without a key and never gets another one. Other processes may hold a key in memory
  * for up to `CACHE_TTL_MS` after it was destroyed.
  */
-import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
+import { createCipheriv, createDecipheriv, createHmac, randomBytes } from 'node:crypto';
 import { type Kysely, sql } from 'kysely';
 import { LRUCache } from 'lru-cache';
 import { Refusal } from '../runtime/refusal.ts';
@@ -25,6 +25,8 @@ const TAG_BYTES = 16;
 const CACHE_TTL_MS = 5 * 60_000;
 /** Subjects in one INSERT at most. */
 const GROUP_MAX = 500;
+/** Of a pseudonym, before base64url: 128 bits. */
+const PSEUDONYM_BYTES = 16;
 const CHECK_SUBJECT = 'stampede:data-key-check';
 
 export interface SubjectKeysOptions {
@@ -44,6 +46,7 @@ interface Waiting {
 export class SubjectKeys {
   readonly #db: Kysely<Tables>;
   readonly #dataKey: Buffer;
+  readonly #pseudonymKey: Buffer;
   readonly #cache: LRUCache<string, Buffer>;
   #waiting = new Map<string, Waiting>();
   #flushing = false;
@@ -54,6 +57,7 @@ export class SubjectKeys {
     if (options.dataKey.length !== KEY_BYTES) throw new Error(`DATA_KEY must be ${KEY_BYTES} bytes`);
     this.#db = options.db;
     this.#dataKey = options.dataKey;
+    this.#pseudonymKey = createHmac('sha256', options.dataKey).update('stampede:pseudonym').digest();
     this.#cache = new LRUCache({ max: options.cacheMax ?? 10_000, ttl: CACHE_TTL_MS });
   }
 
@@ -113,6 +117,19 @@ export class SubjectKeys {
     const bytes = unseal(key, subject, sealed);
     if (bytes === null) throw new Error(`personal data of ${subject} is damaged or not of this subject`);
     return bytes;
+  }
+
+  /**
+   * Stands for a person where they are counted: 22 characters, the same for the same text for ever and on every node, which tell nothing to
+   * whoever has not DATA_KEY. (TOKEN_SECRET would not do: it is rotated, and all would be counted anew.)
+   * @param text in canonical form
+   */
+  pseudonym(text: string): string {
+    return createHmac('sha256', this.#pseudonymKey)
+      .update(text)
+      .digest()
+      .subarray(0, PSEUDONYM_BYTES)
+      .toString('base64url');
   }
 
   /** Destroys the key for good; durable before this resolves. Also for a subject that never had one. */

@@ -4,7 +4,8 @@
  * actors' own `apply`, and so can say of any answer whether it shows a state that was durable, and not an outdated one.
  */
 import type { CartState } from '../actors/cart-state.ts';
-import { type OrderEvent, type OrderState, orderDoc } from '../actors/order-state.ts';
+import { orderDoc } from '../actors/order-document.ts';
+import type { OrderEvent, OrderState } from '../actors/order-state.ts';
 import { availableOf, type SkuState } from '../actors/sku-holds.ts';
 import type { StockLevel } from '../actors/sku-protocol.ts';
 import type { ActorRef, AnyActorType } from '../runtime/actor.ts';

@@ -4,7 +4,8 @@
  * one object (`linearizability.ts`). What must be true at every commit and answer is in `journal-oracle.ts`.
  */
 import type { CartState } from '../actors/cart-state.ts';
-import { type OrderState, orderDoc } from '../actors/order-state.ts';
+import { orderDoc } from '../actors/order-document.ts';
+import type { OrderState } from '../actors/order-state.ts';
 import { availableOf, type SkuState } from '../actors/sku-holds.ts';
 import type { Effect } from '../runtime/actor.ts';
 import type { OutboxRow, ProjectionRow } from '../runtime/journal.ts';

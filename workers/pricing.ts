@@ -11,6 +11,7 @@ import { invariant } from '../runtime/fault.ts';
 import { type Coupon, couponCode } from '../schema/coupon.ts';
 import type { PriceBook, PriceTerms } from '../schema/price-book.ts';
 import type { TaxRate } from '../schema/tax-rate.ts';
+import { limitsOf } from './coupon-limits.ts';
 import { LINES_MAX, QUANTITY_MAX } from './money.ts';
 import { type AppliedCoupon, applyCoupons } from './promotion.ts';
 import type { PriceRequest, Quote, QuotedDiscount, QuotedLine, QuotedShipping, QuotedTax } from './quote.ts';
@@ -199,6 +200,7 @@ export function readQuote(book: PriceBook, request: PriceRequest, options: Price
     taxAdded,
     taxIncluded,
     total,
+    ...limitsOf(book, discounts),
     ...(unpriced
       ? { blocked: 'price_unavailable' as const }
       : shippingIndex === SHIPS_NOWHERE

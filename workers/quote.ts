@@ -170,6 +170,15 @@ export interface TaxSource {
   readonly fallback?: 'timeout' | 'unavailable' | 'invalid';
 }
 
+/** A coupon that took part, and how often it may be used: see the coupon actor. */
+export interface QuotedLimit {
+  readonly code: string;
+  /** Orders in all. Left out: no limit. */
+  readonly total?: number;
+  /** Orders of one customer. Left out: no limit. */
+  readonly perCustomer?: number;
+}
+
 /**
  * `total = subtotal - discount + shipping + taxAdded = Σ line.total + shipping.total`, always; `discount = Σ line.discount =
  * Σ discounts.amount`.
@@ -200,6 +209,8 @@ export interface Quote {
    * nothing in the book changes by itself.
    */
   readonly changesAt?: number;
+  /** Of the coupons that took part and whose uses are limited. Left out: none is. */
+  readonly limits?: readonly QuotedLimit[];
   /**
    * Present where this quote must not become an order: a line has no price (its amounts are 0 and a warning names it), or nothing
    * ships what is in the cart to the destination.

@@ -46,6 +46,7 @@ export function checkoutRoutes(app: App): AnyRoute[] {
       'cart_empty',
       'price_unavailable',
       'shipping_unavailable',
+      'coupon_not_applicable',
       'order_failed',
     ],
     handle: (request) =>
@@ -65,6 +66,7 @@ async function checkOut(app: App, request: EdgeRequest, cartId: string, input: C
       destination: destinationOf(input.shippingAddress),
       expectedTotal: input.expectedTotal,
       paymentToken: input.payment.token,
+      customer: app.subjects.pseudonym(canonicalEmail(input.email)),
     },
     ifMatch: request.ifMatch,
   };
@@ -107,6 +109,14 @@ async function seal(app: App, subject: string, input: CheckoutInput): Promise<Se
   };
   await app.subjects.ensure(subject);
   return { subject, bytes: await app.subjects.seal(subject, contact) };
+}
+
+/**
+ * One form for all spellings of one mailbox, for whatever is limited per customer: in lower case, and without a tag after `+` (RFC 5233), with
+ * which one person has as many addresses as they like. Mail goes to the address as it was typed.
+ */
+export function canonicalEmail(typed: string): string {
+  return typed.replace(/^([^+@]+)\+[^@]*@/, '$1@').toLowerCase();
 }
 
 export function destinationOf(address: ShippingAddress): Destination {

@@ -1,0 +1,109 @@
+/** Limited coupons at checkout, as a client sees them. */
+import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
+import { after, before, test } from 'node:test';
+import { type CouponReply, couponCustomer } from '../../actors/coupon.ts';
+import { inParallel } from '../../bench/shopper.ts';
+import { ADDRESS, type Answer, MemoryShop, type OpenedCart, openCart } from '../memory-shop.ts';
+import { canonicalEmail } from './checkout.ts';
+
+let shop: MemoryShop;
+before(async () => {
+  const off = { label: 'One dollar off', kind: 'fixed', amounts: { USD: 100 } } as const;
+  const coupons = [
+    { code: 'FIVE', limits: { total: 5 }, ...off },
+    { code: 'ONCE', limits: { perCustomer: 1 }, ...off },
+    { code: 'BACK', limits: { total: 1 }, ...off },
+  ];
+  shop = await MemoryShop.open({ coupons });
+});
+after(async () => {
+  assert.deepEqual(shop.errors, []);
+  await shop.close();
+});
+
+const sku = () => shop.product(({ holdAt, maxPerOrder }) => holdAt === 'checkout' && maxPerOrder === null).sku;
+
+interface Filled extends OpenedCart {
+  readonly total: { readonly amount: number };
+}
+async function filled(code: string): Promise<Filled> {
+  const cart = await openCart(shop);
+  await shop.call('POST', `${cart.path}/lines`, { token: cart.token, body: { sku: sku(), quantity: 1 } });
+  const { body } = await shop.call('PUT', `${cart.path}/coupons/${code}`, { token: cart.token });
+  assert.deepEqual(body.coupons, [code]);
+  return { ...cart, total: body.totals.total };
+}
+
+interface Wish {
+  readonly key?: string;
+  readonly card?: string;
+}
+function checkOut(cart: Filled, email: string, { key = randomUUID(), card = 'tok_ok' }: Wish = {}): Promise<Answer> {
+  const payment = { method: 'card', token: card };
+  const body = { email, shippingAddress: ADDRESS, expectedTotal: cart.total, payment };
+  return shop.call('POST', `${cart.path}/checkout`, { token: cart.token, key, body });
+}
+
+async function usage(id: string): Promise<[held: number, used: number]> {
+  const reply = (await shop.system.ask({ type: 'coupon', id }, { kind: 'get' })) as CouponReply;
+  assert(reply.ok && reply.kind === 'usage');
+  return [reply.usage.held, reply.usage.used];
+}
+
+test('of twenty buyers at once with a coupon of five uses five get it; the others hear which coupon it was', async () => {
+  const carts = await inParallel(20, 20, () => filled('FIVE'));
+  const answers = await inParallel(20, 20, (i) => checkOut(carts[i] as Filled, `buyer${i}@example.com`));
+  const placed = answers.filter(({ status }) => status === 201);
+  assert.equal(placed.length, 5);
+  for (const { body } of placed) assert.deepEqual(body.discounts[0].amount, { amount: 100, currency: 'USD' });
+  for (const { status, body } of answers) {
+    if (status === 201) continue;
+    assert.deepEqual([status, body.code], [409, 'coupon_not_applicable']);
+    assert.deepEqual(body.errors, [{ path: '/coupons/0', message: 'FIVE: has no uses left' }]);
+  }
+  assert.deepEqual(await usage('FIVE'), [0, 5]);
+});
+
+test('a refused coupon leaves the cart open, and is decided anew under the same key', async () => {
+  const first = await filled('BACK');
+  const second = await filled('BACK');
+  const key = randomUUID();
+  const placed = await checkOut(first, 'first@example.com');
+  assert.equal(placed.status, 201, placed.text);
+  assert.equal((await checkOut(second, 'second@example.com', { key })).body.code, 'coupon_not_applicable');
+  const open = await shop.call('GET', second.path, { token: second.token });
+  assert.deepEqual([open.body.state, open.body.coupons], ['open', ['BACK']]);
+  const path = `/v1/orders/${placed.body.id}/cancel`;
+  assert.equal((await shop.call('POST', path, { token: first.token, key: randomUUID() })).body.state, 'cancelled');
+  const retry = await checkOut(second, 'second@example.com', { key });
+  assert.equal(retry.status, 201, retry.text);
+  assert.deepEqual(await usage('BACK'), [0, 1]);
+});
+
+test('a declined card gives the use back', async () => {
+  const cart = await filled('ONCE');
+  assert.equal((await checkOut(cart, 'poor@example.com', { card: 'tok_declined' })).status, 402);
+  assert.equal((await checkOut(cart, 'poor@example.com')).status, 201);
+});
+
+test('one customer has one use however the address is written, another one too, and nothing shows who they are', async () => {
+  const answers: Answer[] = [];
+  for (const email of ['Ann@example.com', 'ann@EXAMPLE.com', 'ann+again@example.com', 'bob@example.com']) {
+    answers.push(await checkOut(await filled('ONCE'), email));
+  }
+  assert.deepEqual(
+    answers.map(({ status }) => status),
+    [201, 409, 409, 201],
+  );
+  assert.deepEqual(await usage(couponCustomer('ONCE', shop.app.subjects.pseudonym('ann@example.com'))), [0, 1]);
+  assert.deepEqual(await usage('ONCE'), [0, 0], 'what has no limit in all is not counted in all');
+  assert.equal(/ann@|Ann@|bob@/.test(shop.written().toString('latin1')), false);
+});
+
+test('all spellings of one mailbox are one customer', () => {
+  for (const typed of ['A.B@Example.com', 'a.b+x@example.com', 'a.b+@EXAMPLE.COM', 'A.B+x+y@example.com']) {
+    assert.equal(canonicalEmail(typed), 'a.b@example.com');
+  }
+  assert.notEqual(canonicalEmail('ab@example.com'), canonicalEmail('a.b@example.com'));
+});
