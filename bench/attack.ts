@@ -8,6 +8,7 @@ import net from 'node:net';
 import { isProblemCode, PROBLEM_TYPE, PROBLEMS } from '../http/problem.ts';
 import { type RawAnswer, RawClient } from '../http/raw-client.ts';
 import { signNotice } from '../payments/notice.ts';
+import { ruleBody } from './attack-rules.ts';
 import { ADMIN_KEY, type Answer } from './shop-process.ts';
 import { ADDRESS, type CartHandle } from './shopper.ts';
 
@@ -98,8 +99,9 @@ export function bodyOf({ sku, cart, orderId }: Prey, { id, schema, rawTypes }: O
     adminAdjustStock: { delta: 1, reason: 'more' },
     receivePaymentNotice: { type: 'payment.captured', reference: orderId, paymentId: 'pay_1', state: 'captured' },
   };
-  assert.ok(Object.hasOwn(bodies, id), `there is no example of ${id}: add one`);
-  return bodies[id];
+  const body = bodies[id] ?? ruleBody(id, sku);
+  assert.ok(body !== undefined, `there is no example of ${id}: add one`);
+  return body;
 }
 
 /** The path of a good call. @param replaced a parameter and what stands in its place, percent-encoded */
@@ -235,7 +237,13 @@ export const WRONG_VALUES: readonly (readonly [string, string])[] = [
 ];
 
 /** Not wrong at these places. */
-export const GOOD_HERE: readonly string[] = ['maxPerOrder null', 'description a control character'];
+export const GOOD_HERE: readonly string[] = [
+  'maxPerOrder null',
+  'description a control character',
+  'region null',
+  'countries null',
+  'defaultShipping null',
+];
 
 /** The text of the body with the value at this place replaced. */
 export function withValue(body: Json, place: readonly string[], text: string): string {

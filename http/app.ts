@@ -11,6 +11,8 @@ import type { ClusterView } from '../schema/cluster-view.ts';
 import type { Product } from '../schema/product.ts';
 import type { ProductQuery } from '../schema/product-index.ts';
 import type { OrderCursor, OrderQuery, PaymentQuery, PaymentRecord } from '../schema/read-side.ts';
+import type { ChangedBy, RuleChange, RuleOutcome, RulesChanged } from '../schema/rule-changes.ts';
+import type { StoredRules } from '../schema/stored-rules.ts';
 import type { JobsAdmin } from '../workers/jobs-admin.ts';
 import type { PriceRequest, Quote } from '../workers/quote.ts';
 import type { CursorPosition } from './cursor.ts';
@@ -47,6 +49,14 @@ export interface CatalogueAccess {
   importMany(products: readonly Product[], answer?: AnswerRow): Promise<unknown>;
   /** False: there was none. */
   remove(sku: string, answer?: AnswerRow): Promise<boolean>;
+  /** The commercial rules as they are stored. */
+  readonly rules: StoredRules;
+  /** All or none, `answer` in the same transaction. */
+  changeRules(
+    changes: readonly RuleChange[],
+    by: ChangedBy,
+    answer: (changed: RulesChanged) => AnswerRow | undefined,
+  ): Promise<RuleOutcome>;
 }
 
 /** The node's copy of the stock (`stock-cache.ts`). */

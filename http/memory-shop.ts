@@ -17,19 +17,17 @@ import { MemoryJournal } from '../runtime/memory.ts';
 import { type ActorSystem, type ActorSystemOptions, createActorSystem } from '../runtime/system.ts';
 import { SystemClock } from '../runtime/system-clock.ts';
 import type { ClusterView } from '../schema/cluster-view.ts';
-import { type Coupon, couponCode } from '../schema/coupon.ts';
+import type { Coupon } from '../schema/coupon.ts';
 import { demoData } from '../schema/demo.ts';
-import { type PriceBook, ProductTable } from '../schema/price-book.ts';
 import type { Product } from '../schema/product.ts';
-import { ProductIndex } from '../schema/product-index.ts';
 import type { PaymentRecord } from '../schema/read-side.ts';
 import type { JobView } from '../workers/jobs-admin.ts';
-import { createBook } from '../workers/price-book.ts';
 import { price } from '../workers/pricing.ts';
 import type { PriceRequest, Quote } from '../workers/quote.ts';
 import type { App, AuditEntry } from './app.ts';
 import { cartResponder } from './cart-view.ts';
 import { createEdge, type Edge } from './edge.ts';
+import { MemoryCatalogue } from './memory-catalogue.ts';
 import { orderResponder } from './order-view.ts';
 import { allRoutes } from './routes/index.ts';
 import { skuResponder } from './sku-view.ts';
@@ -95,19 +93,19 @@ export class MemoryShop {
     lag: { outboxMs: 0, timersMs: 0 },
   };
   readonly #data: ReturnType<typeof demoData>;
-  readonly #products = new ProductIndex();
   readonly #answers = new Map<string, AnswerRow>();
   readonly #keys = new Map<string, Buffer>();
   readonly #stock = new Map<string, { available: number; version: number }>();
-  #book: PriceBook;
+  readonly #catalogue: MemoryCatalogue;
   #edge: Edge;
   #port = 0;
 
   private constructor(options: ShopOptions) {
     const demo = demoData();
     this.#data = { ...demo, coupons: [...demo.coupons, ...(options.coupons ?? [])] };
-    this.#products.apply(new Map(this.#data.products.map((product) => [product.sku, product])));
-    this.#book = this.#newBook(1);
+    this.#catalogue = new MemoryCatalogue(this.#data, (answer) => {
+      this.#answers.set(`${answer.id} ${answer.keyHash}`, answer);
+    });
     const stock = {
       get: (sku: string) => this.#stock.get(sku),
       isFresh: () => true,
@@ -116,7 +114,7 @@ export class MemoryShop {
     const pricing = {
       price: async (request: PriceRequest, { final }: { final: boolean }): Promise<Quote> => {
         if (this.pricingDown) throw new Fault('pricing_unavailable', 'the pool is down');
-        return price(this.#book, request, { final });
+        return price(this.#catalogue.book(), request, { final });
       },
     };
     const retryMs = options.effectRetryMs;
@@ -128,7 +126,7 @@ export class MemoryShop {
       ...(retryMs === undefined ? {} : { limits: { effectRetryMinMs: retryMs, effectRetryMaxMs: retryMs } }),
       responders: { cart: cartResponder({ pricing, stock }), order: orderResponder(), sku: skuResponder() },
       handlers: {
-        'order.price': async (input) => price(this.#book, input as PriceRequest, { final: true }),
+        'order.price': async (input) => price(this.#catalogue.book(), input as PriceRequest, { final: true }),
         'payment.authorise': (input) => this.#authorise(input as { orderId: string; token: string }),
         'payment.void': async () => ({ ok: true }),
         'payment.refund': async () => ({ ok: true }),
@@ -140,7 +138,7 @@ export class MemoryShop {
       clock: this.clock,
       pricing,
       stock,
-      catalogue: this.#catalogue(),
+      catalogue: this.#catalogue,
       subjects: this.#subjects(),
       readSide: {
         listOrders: async ({ state, cartId, limit, after }) =>
@@ -292,35 +290,6 @@ export class MemoryShop {
       for (const row of table.values()) parts.push(Buffer.from(JSON.stringify(row)));
     for (const row of outbox.values()) parts.push(Buffer.from(JSON.stringify(row)));
     return Buffer.concat(parts);
-  }
-
-  #newBook(version: number): PriceBook {
-    const { coupons, taxRates, shippingMethods, store } = this.#data;
-    const products = ProductTable.of([...this.#products].map((product) => [product.sku, product]));
-    return { ...createBook({ version, store, products: {}, coupons, taxRates, shippingMethods }), products };
-  }
-
-  #catalogue(): App['catalogue'] {
-    const { store, coupons, shippingMethods } = this.#data;
-    const write = (changes: ReadonlyMap<string, Product | null>, answer: AnswerRow | undefined) => {
-      if (answer !== undefined) this.#answers.set(`${answer.id} ${answer.keyHash}`, answer);
-      this.#products.apply(changes);
-      this.#book = this.#newBook(this.#book.version + 1);
-    };
-    return {
-      defaultCurrency: store.defaultCurrency,
-      currencies: store.currencies,
-      product: (sku) => this.#products.get(sku),
-      list: (query) => this.#products.list(query),
-      hasCoupon: (code) => coupons.some((coupon) => coupon.code === couponCode(code)),
-      shippingMethods: () => shippingMethods,
-      put: async (product, answer) => write(new Map([[product.sku, product]]), answer),
-      importMany: async (products, answer) => write(new Map(products.map((product) => [product.sku, product])), answer),
-      remove: async (sku, answer) => {
-        write(new Map([[sku, null]]), answer);
-        return true;
-      },
-    };
   }
 
   #subjects(): App['subjects'] {

@@ -57,8 +57,8 @@ const ANY_KEYED: readonly ProblemCode[] = ['idempotency_key_reused', 'idempotenc
 
 /** Documents whose version is the entity tag. */
 const VERSIONED = new Set([
-  ...['Cart', 'Order', 'Product', 'AdminProduct'],
-  ...['PriceList', 'Promotion', 'Coupon', 'TaxRate', 'Zone', 'ShippingMethod', 'Store'],
+  ...['Cart', 'Order', 'Product', 'AdminProduct', 'AdminPriceList', 'AdminPromotion', 'AdminPromotionGroup'],
+  ...['AdminCoupon', 'AdminTaxRate', 'AdminZone', 'AdminShippingMethod', 'AdminStore'],
 ]);
 
 const HEADERS: Json = {

@@ -34,6 +34,7 @@ import {
   type RuleChange,
   type RuleOutcome,
   type RuleRefusal,
+  type RulesChanged,
 } from './rule-changes.ts';
 import { rulesSince } from './rule-rows.ts';
 import type { Store } from './rules.ts';
@@ -195,7 +196,7 @@ export class Catalogue {
   async changeRules(
     changes: readonly RuleChange[],
     by: ChangedBy,
-    answer: (outcome: RuleOutcome & { readonly ok: true }) => AnswerRow | undefined = () => undefined,
+    answer: (changed: RulesChanged) => AnswerRow | undefined = () => undefined,
   ): Promise<RuleOutcome> {
     if (changes.length > RULE_CHANGES_MAX) throw rejected(`at most ${RULE_CHANGES_MAX} rules are changed at once`);
     try {

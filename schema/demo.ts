@@ -93,7 +93,8 @@ export async function seedCatalogue(db: Kysely<Tables>, data: Omit<DemoData, 'st
   });
 }
 
-function rulesOf(data: Omit<DemoData, 'stock'>): RuleWrite[] {
+/** As they are stored. */
+export function rulesOf(data: Omit<DemoData, 'stock'>): RuleWrite[] {
   return [
     { kind: 'store', id: STORE_ID, doc: data.store },
     ...data.coupons.map((coupon): RuleWrite => ({ kind: 'coupon', id: coupon.code, doc: coupon })),

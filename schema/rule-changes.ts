@@ -38,11 +38,21 @@ export interface ChangedBy {
 }
 
 export type RuleRefusal =
-  | { readonly ok: false; readonly code: 'absent' | 'version_mismatch' }
+  | { readonly ok: false; readonly code: 'absent' }
+  | { readonly ok: false; readonly code: 'version_mismatch' }
   | { readonly ok: false; readonly code: 'invalid'; readonly errors: readonly RuleError[] };
-export type RuleOutcome =
-  | { readonly ok: true; readonly version: number; readonly created: number; readonly rules: readonly StoredRule[] }
-  | RuleRefusal;
+export interface RulesChanged {
+  readonly ok: true;
+  readonly version: number;
+  readonly created: number;
+  /** As they are now; those that were removed are not among them. */
+  readonly rules: readonly StoredRule[];
+}
+export type RuleOutcome = RulesChanged | RuleRefusal;
+
+interface RuleDecision extends RulesChanged {
+  readonly news: readonly RuleNews[];
+}
 
 /** Errors that one refusal lists at most. */
 const ERRORS_MAX = 10;
@@ -56,10 +66,29 @@ interface Planned {
 }
 
 /**
+ * What the changes come to, decided from nothing but what is handed in.
  * @param before the rules as they are under the lock
  * @param hasSku whether there is a product of that sku under the lock, archived ones too
  * @param version that the change gets
  */
+export function decideChanges(
+  before: StoredRules,
+  hasSku: (sku: string) => boolean,
+  version: number,
+  changes: readonly RuleChange[],
+  at: number,
+): RuleDecision | RuleRefusal {
+  const planned = plan(before, changes);
+  if ('code' in planned) return planned;
+  const updatedAt = new Date(at);
+  const news = planned.writes.map((write) => ({ ...write, version, updatedAt, deleted: write.doc === null }));
+  const errors = brokenBy(before, news, planned, hasSku);
+  if (errors.length > 0) return { ok: false, code: 'invalid', errors };
+  const created = news.filter(({ kind, id }) => before.get(kind, id) === undefined).length;
+  return { ok: true, version, created, rules: news.filter(({ deleted }) => !deleted), news };
+}
+
+/** Decides, and writes what was decided. */
 export async function changeRules(
   trx: CatalogueDb,
   before: StoredRules,
@@ -68,17 +97,11 @@ export async function changeRules(
   changes: readonly RuleChange[],
   by: ChangedBy,
 ): Promise<RuleOutcome> {
-  const planned = plan(before, changes);
-  if ('code' in planned) return planned;
-  const { writes } = planned;
-  const updatedAt = new Date(by.at);
-  const news = writes.map((write): RuleNews => ({ ...write, version, updatedAt, deleted: write.doc === null }));
-  const errors = brokenBy(before, news, planned, hasSku);
-  if (errors.length > 0) return { ok: false, code: 'invalid', errors };
-  await writeRules(trx, version, updatedAt, writes);
-  await writeAudit(trx, before, writes, version, by);
-  const created = writes.filter(({ kind, id }) => before.get(kind, id) === undefined).length;
-  return { ok: true, version, created, rules: news.filter(({ deleted }) => !deleted) };
+  const decision = decideChanges(before, hasSku, version, changes, by.at);
+  if (!decision.ok) return decision;
+  await writeRules(trx, version, new Date(by.at), decision.news);
+  await writeAudit(trx, before, decision.news, version, by);
+  return decision;
 }
 
 /** Each change by itself. */

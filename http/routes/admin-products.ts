@@ -2,6 +2,7 @@
 import { type Product, validateProduct } from '../../schema/product.ts';
 import { answerRow, earlierAnswer } from '../admin-answers.ts';
 import type { App } from '../app.ts';
+import { CSV, importForm, NDJSON } from '../import-rows.ts';
 import { problem } from '../problem.ts';
 import { IMPORT_BYTES_MAX, readImport } from '../product-import.ts';
 import { type AnyRoute, type EdgeReply, type EdgeRequest, route } from '../route.ts';
@@ -15,9 +16,6 @@ import {
 } from '../schemas-product.ts';
 import { ERRORS_MAX } from '../validation.ts';
 import { nextCursor, pagingOf } from './paging.ts';
-
-const CSV = 'text/csv';
-const NDJSON = ['application/x-ndjson', 'application/ndjson', 'application/jsonl'] as const;
 
 export function adminProductRoutes(app: App): AnyRoute[] {
   const { catalogue } = app;
@@ -151,8 +149,7 @@ async function putProduct(app: App, request: EdgeRequest, sku: string, input: Pr
 async function importProducts(app: App, request: EdgeRequest): Promise<EdgeReply> {
   const earlier = await earlierAnswer(app.adminAnswers, request);
   if (earlier !== null) return earlier;
-  const type = request.header('content-type').split(';')[0]?.trim().toLowerCase();
-  const outcome = readImport(request.raw ?? new Uint8Array(), type === CSV ? 'csv' : 'ndjson');
+  const outcome = readImport(request.raw ?? new Uint8Array(), importForm(request.header('content-type')));
   if ('errors' in outcome) return problem('invalid_request', { errors: outcome.errors });
   const reply = { status: 200, body: { imported: outcome.products.length } };
   await app.catalogue.importMany(outcome.products, answerRow(request, reply, app.clock.now()));

@@ -8,6 +8,7 @@ import { adminClusterRoutes } from './admin-cluster.ts';
 import { adminJobRoutes } from './admin-jobs.ts';
 import { adminOrderRoutes } from './admin-orders.ts';
 import { adminProductRoutes } from './admin-products.ts';
+import { adminRuleRoutes } from './admin-rules.ts';
 import { adminStockRoutes } from './admin-stock.ts';
 import { audited } from './audit.ts';
 import { cartTermRoutes } from './cart-terms.ts';
@@ -20,7 +21,14 @@ import { webhookRoutes } from './webhooks.ts';
 
 export function allRoutes(app: App): AnyRoute[] {
   const shoppers = [productRoutes, cartRoutes, cartTermRoutes, checkoutRoutes, orderRoutes, feedRoutes, webhookRoutes];
-  const operators = [adminProductRoutes, adminStockRoutes, adminOrderRoutes, adminJobRoutes, adminClusterRoutes];
+  const operators = [
+    adminProductRoutes,
+    adminRuleRoutes,
+    adminStockRoutes,
+    adminOrderRoutes,
+    adminJobRoutes,
+    adminClusterRoutes,
+  ];
   return [
     ...shoppers.flatMap((routes) => routes(app)),
     ...operators.flatMap((routes) => routes(app)).map((route) => audited(app, route)),
