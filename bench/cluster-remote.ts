@@ -6,8 +6,9 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { type CartsByShard, cartsOf } from './cluster-carts.ts';
 import type { ClusterNode } from './cluster-node.ts';
 import type { Cluster } from './cluster-process.ts';
-import { drive, post, type Run, type Target } from './drive.ts';
+import { drive, type Run, type Target } from './drive.ts';
 import type { Door } from './generator.ts';
+import { post } from './http-request.ts';
 import { cpuMs, median } from './machine.ts';
 import type { CartHandle } from './shopper.ts';
 
@@ -73,7 +74,7 @@ export async function remoteAgainstLocal(options: CallOptions): Promise<RemoteRe
         [owner, local, 'local'],
         [other, remote, 'remote'],
       ] as const) {
-        const run = await drive(target(cluster, name, [adds(asked, own, sku)]), connections, secondsEach * 1000);
+        const run = await drive(clusterTarget(cluster, name, [adds(asked, own, sku)]), connections, secondsEach * 1000);
         runs.push(run);
         tell(line(connections, `${name} add-to-cart`, run));
       }
@@ -101,7 +102,7 @@ export async function twoAgainstOne(options: CallOptions): Promise<ScaleReport> 
   if (first === undefined || second === undefined) throw new Error('two nodes are needed');
   const runs: Record<'aimed' | 'any' | 'one', Run[]> = { aimed: [], any: [], one: [] };
   const measure = async (name: 'aimed' | 'any' | 'one', title: string, doors: Door[]): Promise<void> => {
-    const run = await drive(target(cluster, title, doors), connections, secondsEach * 1000);
+    const run = await drive(clusterTarget(cluster, title, doors), connections, secondsEach * 1000);
     runs[name].push(run);
     tell(line(connections, title, run));
   };
@@ -139,7 +140,7 @@ function adds(node: ClusterNode, carts: readonly CartHandle[], sku: string): Doo
   return { port: node.port, requests };
 }
 
-function target(cluster: Cluster, name: string, doors: readonly Door[]): Target {
+export function clusterTarget(cluster: Cluster, name: string, doors: readonly Door[]): Target {
   const nodes = () => cluster.nodes.filter((node) => node.state === 'up').map((node) => node.pid);
   const postgres = () => cluster.backends();
   const redis = () => [cluster.redis.pid];

@@ -7,7 +7,7 @@ import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import type { Door, GeneratorJob, GeneratorResult } from './generator.ts';
 import { cpuSince, cpuTable, machineBusyMs, median } from './machine.ts';
-import type { CartHandle } from './shopper.ts';
+import type { Pace } from './pacer.ts';
 
 export interface Run extends GeneratorResult {
   readonly serverCpuUsPerRequest: number;
@@ -21,6 +21,10 @@ export interface Run extends GeneratorResult {
   readonly generatorShare: number;
   /** Of all cores, 0 to 1: what neither generator nor servers used. */
   readonly othersShare: number;
+  /** Of all cores in the measured time, 0 to 1: what nobody used. */
+  readonly idleShare: number;
+  /** Why this run proves nothing, or null. */
+  readonly voided: string | null;
 }
 
 export interface Target {
@@ -39,7 +43,17 @@ export function ratio(perRound: readonly (readonly number[])[], over: number, un
   return median(perRound.map((rates) => (rates[over] ?? Number.NaN) / (rates[under] ?? Number.NaN)));
 }
 
-export async function drive(target: Target, connections: number, durationMs: number): Promise<Run> {
+/**
+ * @param pace open loop at this rate; default: closed loop
+ * @param warmUpMs what is answered in it counts for nothing; default: a quarter of the measured time, at most a second
+ */
+export async function drive(
+  target: Target,
+  connections: number,
+  durationMs: number,
+  pace?: Pace,
+  warmUpMs = Math.min(1000, durationMs / 4),
+): Promise<Run> {
   const generator = fork(fileURLToPath(new URL('./generator.js', import.meta.url)), ['generate'], {
     stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
   });
@@ -48,8 +62,13 @@ export async function drive(target: Target, connections: number, durationMs: num
   const groupsBefore = groups.map(([, pids]) => cpuTable(pids()));
   const busyBefore = machineBusyMs();
   const started = performance.now();
-  const warmUpMs = Math.min(1000, durationMs / 4);
-  const job: GeneratorJob = { doors: target.doors, connections, warmUpMs, durationMs };
+  const job: GeneratorJob = {
+    doors: target.doors,
+    connections,
+    warmUpMs,
+    durationMs,
+    ...(pace === undefined ? {} : { pace }),
+  };
   const result = await new Promise<GeneratorResult>((resolve, reject) => {
     generator.once('message', (message) => resolve(message as GeneratorResult));
     generator.once('exit', (code) => reject(new Error(`the generator ended with ${code}`)));
@@ -61,10 +80,9 @@ export async function drive(target: Target, connections: number, durationMs: num
   const machineMs = wallMs * availableParallelism();
   const othersMs = machineBusyMs() - busyBefore - serverMs - result.wholeCpuMs;
   target.onAcknowledged?.(result.acknowledged);
-  const served = Math.max(
-    1,
-    result.acknowledged.flat().reduce((sum, n) => sum + n, 0),
-  );
+  const served = Math.max(1, result.okInAll);
+  const generatorShare = result.generatorCpuMs / result.elapsedMs;
+  const idleShare = Math.max(0, 1 - result.machineBusyMs / (result.elapsedMs * availableParallelism()));
   return {
     ...result,
     wallMs,
@@ -74,18 +92,27 @@ export async function drive(target: Target, connections: number, durationMs: num
       groups.map(([name], index) => [name, ((groupsMs[index] ?? 0) * 1000) / served]),
     ),
     generatorCpuUsPerRequest: (result.generatorCpuMs * 1000) / Math.max(1, result.ok),
-    generatorShare: result.generatorCpuMs / result.elapsedMs,
+    generatorShare,
     othersShare: Math.max(0, othersMs / machineMs),
+    idleShare,
+    voided: voidedBy(generatorShare, idleShare, result.lateP99Us),
   };
 }
 
-export function post(path: string, body: object, cart?: CartHandle): string {
-  const data = JSON.stringify(body);
-  const authorization = cart === undefined ? '' : `Authorization: Bearer ${cart.token}\r\n`;
-  return `POST ${path} HTTP/1.1\r\nHost: bench\r\n${authorization}Content-Type: application/json\r\nContent-Length: ${Buffer.byteLength(data)}\r\n\r\n${data}`;
+/** A run in which the generator was the limit, or did not keep its own times, says nothing about the server. */
+function voidedBy(generatorShare: number, idleShare: number, lateP99Us: number | null): string | null {
+  const idleCores = idleShare * availableParallelism();
+  if (generatorShare > GENERATOR_FULL && idleCores > IDLE_CORES)
+    return `the generator was at ${Math.round(generatorShare * 100)} % of a core while ${idleCores.toFixed(2)} cores were idle`;
+  if (lateP99Us !== null && lateP99Us > LATE_US)
+    return `one request in a hundred was sent more than ${(lateP99Us / 1000).toFixed(1)} ms late`;
+  return null;
 }
-
-export const get = (path: string) => `GET ${path} HTTP/1.1\r\nHost: bench\r\n\r\n`;
 
 /** From this share of a core on the generator is called the limit. */
 export const GENERATOR_LIMITED = 0.9;
+/** Above this, with more than so much of a core idle, the run is void. The machine's clock ticks in 10 ms. */
+const GENERATOR_FULL = 0.95;
+const IDLE_CORES = 0.1;
+/** Of the 99th percentile of an open loop. */
+const LATE_US = 2_000;

@@ -1,4 +1,7 @@
-/** A redis-server of one's own on a free port, so that a test may kill it: nothing is kept on disk, as a bus needs it. */
+/**
+ * A redis-server of one's own on a free port, so that a test may kill it. Nothing is kept on disk, as a bus needs it; or each write is, before
+ * its answer, where a bench asks for it.
+ */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -16,15 +19,19 @@ export function redisMissing(): string | null {
 export class RedisProcess {
   readonly port: number;
   readonly #directory: string;
+  readonly #appendfsync: 'always' | null;
   #child: ChildProcess | null = null;
 
-  private constructor(port: number, directory: string) {
+  private constructor(port: number, directory: string, appendfsync: 'always' | null) {
     this.port = port;
     this.#directory = directory;
+    this.#appendfsync = appendfsync;
   }
 
-  static async start(): Promise<RedisProcess> {
-    const redis = new RedisProcess(await freePort(), mkdtempSync(join(tmpdir(), 'stampede-redis-')));
+  /** @param appendfsync `always`: a write is on disk before it is answered. Default: nothing is kept. */
+  static async start(appendfsync: 'always' | null = null): Promise<RedisProcess> {
+    const directory = mkdtempSync(join(tmpdir(), 'stampede-redis-'));
+    const redis = new RedisProcess(await freePort(), directory, appendfsync);
     await redis.start();
     return redis;
   }
@@ -38,9 +45,10 @@ export class RedisProcess {
     return `redis://127.0.0.1:${this.port}`;
   }
 
-  /** Starts it again on its port; empty, whatever it held before. */
+  /** Starts it again on its port, with what it kept. */
   async start(): Promise<void> {
-    const options = ['--port', this.port, '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no'];
+    const kept = this.#appendfsync === null ? ['no'] : ['yes', '--appendfsync', this.#appendfsync];
+    const options = ['--port', this.port, '--bind', '127.0.0.1', '--save', '', '--appendonly', ...kept];
     const child = spawn('redis-server', [...options, '--dir', this.#directory].map(String), { stdio: 'ignore' });
     this.#child = child;
     await until('redis-server takes connections', () => {

@@ -22,3 +22,4 @@ uws
     if (!socket) process.exit(1);
     process.send?.({ port: uws.us_socket_local_port(socket) });
   });
+process.once('disconnect', () => process.exit(0));

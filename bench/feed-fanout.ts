@@ -1,0 +1,81 @@
+/** Feed fan-out: how long a change of stock takes to so many readers, and what each message costs the shop. */
+import { type ChildProcess, fork } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { type Arena, stockedSku } from './arena.ts';
+import type { FeedJob, FeedWord, NewsResult } from './feed-subscribers.ts';
+import { Histogram } from './histogram.ts';
+import { cpuSince, cpuTable, residentBytes } from './machine.ts';
+
+export interface FanoutRow {
+  readonly readers: number;
+  /** From the sending of the write until a reader has its news, in microseconds. */
+  readonly p50Us: number;
+  readonly p99Us: number;
+  /** Until the last reader has it: median over the pieces of news. */
+  readonly lastP50Us: number;
+  readonly writeP50Us: number;
+  readonly messages: number;
+  readonly missing: number;
+  readonly broken: number;
+  /** CPU of the shop for each message, and of the readers' process. */
+  readonly serverCpuUs: number;
+  readonly readersCpuUs: number;
+  /** Of the node's process. */
+  readonly residentMiB: number;
+}
+
+export async function feedFanout(
+  arena: Arena,
+  sizes: readonly number[],
+  news: number,
+  tell: (line: string) => void,
+): Promise<FanoutRow[]> {
+  const { shop } = arena;
+  const sku = await stockedSku(shop, 'BENCH-FEED', 1_000_000);
+  const child = fork(fileURLToPath(new URL('./feed-subscribers.js', import.meta.url)), ['feed']);
+  const rows: FanoutRow[] = [];
+  try {
+    await ask(child, { port: shop.port, sku });
+    for (const size of sizes) {
+      await ask(child, { kind: 'grow', to: size });
+      const before = cpuTable(arena.nodePids());
+      const result = await ask<NewsResult>(child, { kind: 'news', count: news });
+      const serverMs = cpuSince(before, cpuTable(arena.nodePids()));
+      const histogram = Histogram.from(result.counts);
+      const row: FanoutRow = {
+        readers: result.readers,
+        p50Us: histogram.percentile(50),
+        p99Us: histogram.percentile(99),
+        lastP50Us: result.lastP50Us,
+        writeP50Us: result.writeP50Us,
+        messages: result.messages,
+        missing: result.missing,
+        broken: result.broken,
+        serverCpuUs: (serverMs * 1000) / Math.max(1, result.messages),
+        readersCpuUs: (result.cpuMs * 1000) / Math.max(1, result.messages),
+        residentMiB: residentBytes(shop.child.pid ?? 0) / 2 ** 20,
+      };
+      rows.push(row);
+      tell(
+        `${row.readers} readers: news after ${ms(row.p50Us)} (p99 ${ms(row.p99Us)}, the last ${ms(row.lastP50Us)}), shop ${row.serverCpuUs.toFixed(1)} µs a message, ${row.missing} missing, ${Math.round(row.residentMiB)} MiB`,
+      );
+    }
+  } finally {
+    child.kill('SIGKILL');
+  }
+  return rows;
+}
+
+const ms = (us: number) => `${(us / 1000).toFixed(1)} ms`;
+
+function ask<T>(child: ChildProcess, word: FeedJob | FeedWord): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const ended = (code: number | null) => reject(new Error(`the readers ended with ${code}`));
+    child.once('exit', ended);
+    child.once('message', (told) => {
+      child.off('exit', ended);
+      resolve(told as T);
+    });
+    child.send(word);
+  });
+}

@@ -1,0 +1,96 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { frames } from './feed-subscribers.ts';
+import { NumberedCartsWalker } from './growth-journeys.ts';
+import { walkerOf } from './journeys.ts';
+import { arrivals } from './pacer.ts';
+
+test('of a hundred things that shoppers of the mixed shop do, 80 read, 15 add and 5 check out', () => {
+  const walker = walkerOf({ kind: 'mixed', reads: ['r'], adds: ['a'], skus: ['s'] }, 3, 64, []);
+  const seen: Record<string, number> = {};
+  const answers: Record<string, string> = {
+    cart: '{"cart":{"id":"cart_1"},"token":"t"}',
+    line: '{"totals":{"total":{}}}',
+  };
+  for (let done = 0; done < 100; ) {
+    walker.next();
+    const { operation } = walker;
+    seen[operation] = (seen[operation] ?? 0) + 1;
+    assert.equal(
+      walker.answered(operation === 'cart' || operation === 'checkout' ? 201 : 200, () => answers[operation] ?? ''),
+      null,
+    );
+    if (!(operation in answers)) done++;
+  }
+  assert.deepEqual(seen, { read: 80, add: 15, cart: 5, line: 5, checkout: 5 });
+  assert.equal(walker.completed, 5);
+});
+
+test('a checkout that is refused, or not known to have become an order, is a failure and the next call begins anew', () => {
+  const walker = walkerOf({ kind: 'checkouts', skus: ['s'] }, 0, 1, []);
+  walker.next();
+  assert.equal(
+    walker.answered(503, () => ''),
+    'cart 503',
+  );
+  assert.match(walker.next() ?? '', /^POST \/v1\/carts HTTP/);
+  walker.answered(201, () => '{"cart":{"id":"cart_1"},"token":"t"}');
+  walker.next();
+  walker.answered(200, () => '{"totals":{"total":{"amount":1}}}');
+  walker.next();
+  assert.equal(
+    walker.answered(202, () => ''),
+    'checkout 202',
+  );
+  assert.equal(walker.completed, 0);
+});
+
+test('arrivals come at their rate, the same for the same seed', () => {
+  const take = (seed: number) => {
+    const times = arrivals({ perSecond: 1000, seed });
+    return Array.from({ length: 5000 }, () => times.next().value);
+  };
+  const [first, again, other] = [take(1), take(1), take(2)];
+  assert.deepEqual(first, again);
+  assert.notDeepEqual(first, other);
+  const last = first.at(-1) ?? 0;
+  assert.ok(last > 4_600 && last < 5_400, `5,000 at 1,000 a second took ${last} ms`);
+});
+
+test('carts by number are touched as the script says: each once in turn, or the popular ones more', () => {
+  const once = [0, 1].map(
+    (index) => new NumberedCartsWalker({ kind: 'numbered-carts', count: 5, sku: 's', access: 'each-once' }, index, 2),
+  );
+  const asked = new Set<string>();
+  for (const walker of once)
+    for (let request = walker.next(); request !== null; request = walker.next()) asked.add(request);
+  assert.equal(asked.size, 5);
+  const ids = (access: 'zipf' | 'uniform') => {
+    const walker = new NumberedCartsWalker({ kind: 'numbered-carts', count: 1000, sku: 's', access }, 0, 1);
+    const seen = new Map<string, number>();
+    for (let i = 0; i < 3000; i++) {
+      const id = /cart_\S+?(?=\/)/.exec(walker.next() ?? '')?.[0] ?? '';
+      seen.set(id, (seen.get(id) ?? 0) + 1);
+    }
+    return Math.max(...seen.values());
+  };
+  assert.ok(ids('uniform') < 30);
+  assert.ok(ids('zipf') > 150);
+});
+
+test('frames that arrive in pieces are taken whole, and what is left is kept', () => {
+  const payload = 'x'.repeat(300);
+  const whole = Buffer.concat([
+    Buffer.from([0x81, 126, 1, 44]),
+    Buffer.from(payload),
+    Buffer.from([0x81, 2]),
+    Buffer.from('ab'),
+  ]);
+  for (let cut = 0; cut <= whole.length; cut++) {
+    const seen: string[] = [];
+    const take = (_opcode: number, data: Buffer) => seen.push(data.toString());
+    const left = frames(whole.subarray(0, cut), take);
+    frames(Buffer.concat([left, whole.subarray(cut)]), take);
+    assert.deepEqual(seen, [payload, 'ab']);
+  }
+});
