@@ -21,7 +21,7 @@ const ADAPTERS = {
 };
 /** No history depends on what these do by it: promises end, a run hears of the rejections that nobody handles, the command line shows what came. */
 const HARMLESS = {
-  'sim/scheduler.ts': ['setImmediate'],
+  'sim/scheduler.ts': ['setImmediate', 'process'],
   'sim/run.ts': ['process'],
   'sim/summary.ts': ['performance'],
   'sim/cli.ts': [

@@ -134,6 +134,7 @@ export class SimDatabase {
     return new Promise<T>((resolve, reject) => {
       const random = this.#random;
       const { node, process } = sender;
+      if (!process.acts()) return;
       const weather = (kind: 'connections_lost' | 'orphans' | 'answers_lost'): boolean =>
         random.chance(this.#weather.strength(kind, node) * 0.5);
       const timer = this.#scheduler.after(sent.timeoutMs, process, () => reject(new NoAnswer('timed out')));
@@ -168,7 +169,9 @@ export class SimDatabase {
       this.#backends.add(backend);
       const arriveMs = late && random.chance(0.5) ? random.delay(1_500) : wayMs();
       const workMs = this.#workMs(sent.writes) + (late && random.chance(0.5) ? random.delay(1_500) : 0);
-      this.#scheduler.after(arriveMs, this.process, () => this.#begin(backend, sent, workMs, answer, resolve, reject));
+      // What only reads sees what is committed when it is done: its way and its work are one event.
+      const [first, then] = sent.writes ? [arriveMs, workMs] : [arriveMs + workMs, 0];
+      this.#scheduler.after(first, this.process, () => this.#begin(backend, sent, then, answer, resolve, reject));
     });
   }
 
@@ -213,7 +216,8 @@ export class SimDatabase {
         const next = steps.next();
         if (next.done === true) {
           backend.state = 'working';
-          this.#scheduler.after(workMs, this.process, () => commit(next.value));
+          if (workMs === 0) commit(next.value);
+          else this.#scheduler.after(workMs, this.process, () => commit(next.value));
         } else {
           backend.state = 'waiting';
           this.#lock(backend, next.value, step, impatientWith ?? []);

@@ -11,13 +11,17 @@ import { Random } from './random.ts';
 export const FAULT_KINDS = {
   /** Dies between two events; starts again after the duration. */
   crash: 'node',
+  /** Dies in the middle of a step, between two of the things that it does to the outside; its strength says after how many. */
+  crash_in_step: 'node',
   /** Stops, and goes on after the duration. */
   pause: 'node',
+  /** Stops right after something that it has done to the outside; its strength says after how many. */
+  pause_in_step: 'node',
   /** Its monotonic clock runs faster or slower, as far as the margin of a lease allows. */
   clock_rate: 'node',
-  /** Its estimate of the database's clock is off, each time it is set. */
+  /** Its estimate of the database's clock is off by up to a second, each time it is set. */
   clock_offset: 'node',
-  /** The database's clock jumps, forward or back; by up to a minute. */
+  /** The database's clock jumps, forward or back; by up to a minute, mostly by seconds. */
   clock_jump: 'database',
   messages_lost: 'network',
   messages_doubled: 'network',
@@ -57,6 +61,10 @@ export const FAULT_KINDS = {
   join: 'cluster',
   /** A node gives all away and ends; it comes again after the duration. */
   leave: 'node',
+  /** A node ends, in order or not, and comes again with the next release, which writes events of a later version. */
+  upgrade: 'node',
+  /** Far more is asked of a node at once than its limits allow. */
+  crowd: 'node',
 } as const;
 
 export type FaultKind = keyof typeof FAULT_KINDS;
@@ -79,18 +87,23 @@ export interface PlanOptions {
   readonly nodes: readonly string[];
   /** The last fault begins before this. */
   readonly endMs: number;
-  /** Default: drawn, from none to about one each second. */
+  /** Default: drawn, from none to about one each 200 ms. */
   readonly count?: number;
+  /** Pauses are shorter and longer than this. Default 2,000. */
+  readonly leaseMs?: number;
   readonly kinds?: readonly FaultKind[];
 }
 
 /** How often each comes beside the others. Default 1. */
 const WEIGHTS: Partial<Record<FaultKind, number>> = {
-  crash: 3,
-  pause: 3,
+  crash: 2,
+  crash_in_step: 2,
+  pause: 2,
+  pause_in_step: 2,
   connections_lost: 2,
   answers_lost: 2,
   orphans: 2,
+  clock_jump: 0.3,
   database_gone: 0.5,
   bus_gone: 0.5,
   leave: 1.5,
@@ -100,37 +113,49 @@ export function drawPlan(options: PlanOptions): PlannedFault[] {
   const random = new Random(options.seed, 'plan');
   const kinds = options.kinds ?? (Object.keys(FAULT_KINDS) as FaultKind[]);
   // One in eight histories is quiet; swarm testing: the others have but some kinds, so that one kind does not drown another.
-  const count = options.count ?? (random.chance(0.125) ? 0 : random.int(1, Math.ceil(options.endMs / 1_000)));
+  const count = options.count ?? (random.chance(0.125) ? 0 : random.int(1, Math.ceil(options.endMs / 200)));
   const some = kinds.filter(() => random.chance(0.5));
   const drawn = (some.length > 0 ? some : kinds).map((kind) => [kind, WEIGHTS[kind] ?? 1] as const);
   return Array.from({ length: count }, (_, id) => drawFault(random, random.weighted(drawn), id, options));
 }
 
-function drawFault(random: Random, kind: FaultKind, id: number, { nodes, endMs }: PlanOptions): PlannedFault {
+function drawFault(
+  random: Random,
+  kind: FaultKind,
+  id: number,
+  { nodes, endMs, leaseMs = 2_000 }: PlanOptions,
+): PlannedFault {
   const place = FAULT_KINDS[kind];
   return {
     id,
     kind,
     target: place === 'node' ? random.pick(nodes) : place,
     atMs: random.between(0, endMs),
-    durationMs: durationOf(random, kind),
+    durationMs: durationOf(random, kind, leaseMs),
     strength: random.unit(),
   };
 }
 
-function durationOf(random: Random, kind: FaultKind): number {
+function durationOf(random: Random, kind: FaultKind, leaseMs: number): number {
   switch (kind) {
     case 'pause':
+    case 'pause_in_step':
       // Half of them are shorter than a lease.
-      return random.chance(0.5) ? random.between(5, 1_500) : random.between(1_500, 8_000);
+      return random.chance(0.5) ? random.between(5, leaseMs) : random.between(leaseMs, 5 * leaseMs);
+    case 'crash':
+    case 'crash_in_step':
+    case 'upgrade':
+      // Half of them are back before anybody has missed them.
+      return random.chance(0.5) ? random.between(1, leaseMs / 2) : random.between(leaseMs / 2, 3 * leaseMs);
     case 'database_gone':
     case 'bus_gone':
-      return random.between(50, 4_000);
+      return random.between(50, 2 * leaseMs);
     case 'evict':
     case 'clock_jump':
+    case 'crowd':
       return 0;
     default:
-      return random.between(200, 6_000);
+      return random.between(leaseMs / 10, 3 * leaseMs);
   }
 }
 

@@ -14,6 +14,7 @@ export const CLUSTER_MUTANTS: readonly Mutant[] = [
     name: 'lease without an end',
     breaks: 'A member answers until it is told that it is dead. One writer: only one may answer.',
     within: null,
+    kinds: ['pause', 'pause_in_step'],
     install: () =>
       replaced(
         LoopLease.prototype,
@@ -29,6 +30,7 @@ export const CLUSTER_MUTANTS: readonly Mutant[] = [
     breaks:
       'A member is taken over when it has not renewed between two looks. One writer: the old one still holds its lease.',
     within: 20,
+    kinds: ['pause', 'database_slow', 'answers_lost'],
     install: () => {
       const counts = new WeakMap<Watch, ReadonlyMap<string, number>>();
       const still = new WeakMap<Watch, { incarnation: string; renewals: number }[]>();
@@ -69,6 +71,7 @@ export const CLUSTER_MUTANTS: readonly Mutant[] = [
     name: 'gift not noticed',
     breaks: 'Who gave a shard away goes on with it until it reads the rows. One writer.',
     within: 20,
+    kinds: ['leave', 'join'],
     install: () => replaced(ClusterMember.prototype, 'gave', () => () => {}),
   },
   {
@@ -76,13 +79,14 @@ export const CLUSTER_MUTANTS: readonly Mutant[] = [
     breaks:
       'A taker does not wait for what is under way under the fences of the dead. One writer; nothing is loaded before its last event.',
     within: null,
-    kinds: ['crash', 'pause', 'orphans', 'database_slow'],
+    kinds: ['pause', 'pause_in_step', 'orphans'],
     install: () => replaced(SimMemberStore.prototype, 'fencing', () => function* () {}),
   },
   {
     name: 'request decided twice',
     breaks: 'A request that comes again is decided again. One command has one effect.',
     within: 20,
+    kinds: ['messages_lost', 'messages_doubled', 'messages_delayed'],
     install: () => {
       const seen = new WeakMap<PeerAnswers, Set<number>>();
       let more = 1e12;
@@ -104,7 +108,7 @@ export const CLUSTER_MUTANTS: readonly Mutant[] = [
     breaks:
       'A call that may have been decided is asked once more, though deciding it twice does harm. One command has one effect.',
     within: null,
-    kinds: ['messages_lost', 'messages_delayed', 'crash'],
+    kinds: ['crash', 'crash_in_step', 'cut_out'],
     install: () =>
       replaced(
         Router.prototype,

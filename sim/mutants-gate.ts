@@ -93,6 +93,7 @@ export const GATE_MUTANTS: readonly Mutant[] = [
     breaks:
       'The actors of a failed batch go on from a state that was never written. In order, without gaps; durable before visible.',
     within: 20,
+    kinds: ['batch_refused', 'connections_lost'],
     install: () =>
       replaced(
         Residents.prototype,
@@ -148,6 +149,7 @@ export const GATE_MUTANTS: readonly Mutant[] = [
     name: 'dedupe lost with the memory',
     breaks: 'Keys are not read back from the history. A retried command has one effect, also after a crash.',
     within: 20,
+    kinds: ['answers_lost', 'crash', 'evict'],
     install: () => {
       let taking = false;
       return all(
@@ -177,7 +179,7 @@ export const GATE_MUTANTS: readonly Mutant[] = [
     breaks:
       'What an actor waits for is issued when it is decided, and never again from its stored state. Everything becomes available again.',
     within: 20,
-    kinds: ['crash', 'evict', 'leave', 'payment_lost'],
+    kinds: ['crash', 'crash_in_step', 'evict'],
     install: () => {
       const decided = new WeakMap<Cell, Set<string>>();
       return all(

@@ -25,6 +25,7 @@ export const JOURNAL_MUTANTS: readonly Mutant[] = [
     breaks:
       'An append looks whether its fence is there and does not lock it, so one at work commits after a takeover. One writer.',
     within: null,
+    kinds: ['orphans'],
     install: () =>
       replaced(
         SimJournal.prototype,
@@ -40,7 +41,7 @@ export const JOURNAL_MUTANTS: readonly Mutant[] = [
     name: 'no fence',
     breaks: 'An append does not look whether its incarnation still lives. One writer.',
     within: 20,
-    kinds: ['pause', 'orphans', 'crash'],
+    kinds: ['pause', 'pause_in_step', 'orphans'],
     install: () => replaced(SimJournal.prototype, 'checkFence', () => () => {}),
   },
   {
@@ -48,7 +49,7 @@ export const JOURNAL_MUTANTS: readonly Mutant[] = [
     breaks:
       'After an unknown outcome the rows are read without voiding the orphan, which may commit later. In order, each exactly once.',
     within: 20,
-    kinds: ['orphans', 'connections_lost'],
+    kinds: ['orphans'],
     install: () => replaced(SimJournal.prototype, 'raise', () => async () => 1),
   },
   {
@@ -56,6 +57,7 @@ export const JOURNAL_MUTANTS: readonly Mutant[] = [
     breaks:
       'A batch with an unknown outcome is called void though it is there: its callers are told that nothing was done. One effect for one command.',
     within: null,
+    kinds: ['answers_lost'],
     install: () =>
       replaced(
         SimJournal.prototype,
@@ -71,6 +73,7 @@ export const JOURNAL_MUTANTS: readonly Mutant[] = [
     name: 'unknown taken for done',
     breaks: 'A batch with an unknown outcome is called committed though it is not there. Durable before visible.',
     within: 20,
+    kinds: ['connections_lost', 'orphans'],
     install: () =>
       replaced(
         SimJournal.prototype,
@@ -86,6 +89,7 @@ export const JOURNAL_MUTANTS: readonly Mutant[] = [
     name: 'unknown not resolved',
     breaks: 'A batch with an unknown outcome is sent again as if nobody had got it. In order, each exactly once.',
     within: 20,
+    kinds: ['answers_lost', 'orphans'],
     install: () =>
       replaced(
         SimJournal.prototype,
@@ -133,7 +137,7 @@ export const JOURNAL_MUTANTS: readonly Mutant[] = [
     name: 'recorded answer lost',
     breaks: 'The answer under a key is not in the batch of its events. A retried command has one answer.',
     within: null,
-    kinds: ['messages_lost', 'crash', 'evict'],
+    kinds: ['evict', 'crash'],
     install: () =>
       replaced(
         SimJournal.prototype,
@@ -148,7 +152,7 @@ export const JOURNAL_MUTANTS: readonly Mutant[] = [
     name: 'timer deleted by its sweep',
     breaks: 'Reading what is due removes the rows. Timers fire, also after a crash.',
     within: 20,
-    kinds: ['crash', 'evict'],
+    kinds: ['evict', 'crash'],
     install: () => {
       let seen: SimDatabase | null = null;
       return all(
@@ -175,6 +179,7 @@ export const JOURNAL_MUTANTS: readonly Mutant[] = [
     name: 'timer not stored',
     breaks: 'What is due is known in memory only. Timers fire, and effects are issued again, also after a crash.',
     within: 20,
+    kinds: ['evict', 'crash', 'leave'],
     install: () =>
       replaced(
         Timers.prototype,
@@ -191,13 +196,14 @@ export const JOURNAL_MUTANTS: readonly Mutant[] = [
     breaks:
       'A gift is not made under the fence of its lane, so one that was called void may still be done. One writer.',
     within: null,
-    kinds: ['leave', 'join', 'orphans', 'connections_lost'],
+    kinds: ['leave', 'join', 'orphans'],
     install: () => replaced(SimJournal.prototype, 'giveWork', () => function* () {}),
   },
   {
     name: 'unknown gift taken for refused',
     breaks: 'A giver that hears nothing of its gift goes on with the shards, and the gift commits late. One writer.',
     within: 20,
+    kinds: ['leave', 'join', 'orphans'],
     install: () =>
       replaced(
         Lane.prototype,

@@ -72,6 +72,7 @@ export const SHOP_MUTANTS: readonly Mutant[] = [
     name: 'hold taken twice',
     breaks: 'A hold that comes again takes its units again. Messages between actors have one effect.',
     within: 20,
+    kinds: ['crash', 'crash_in_step', 'messages_lost', 'answers_lost'],
     install: () =>
       sku((decide) => (state, command, ctx) => {
         if (command.kind !== 'hold' || !state.holds.has(command.holdId)) return decide(state, command, ctx);
@@ -154,6 +155,7 @@ export const SHOP_MUTANTS: readonly Mutant[] = [
     name: 'charge repeated under a new key',
     breaks: 'Each attempt to charge has a key of its own. Exactly one charge.',
     within: 20,
+    kinds: ['payment_lost', 'payment_answer_lost', 'crash'],
     install: () => {
       let attempts = 0;
       return replaced(

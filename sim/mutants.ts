@@ -12,6 +12,8 @@ import { runSeed } from './run.ts';
 
 export const MUTANTS: readonly Mutant[] = [...GATE_MUTANTS, ...JOURNAL_MUTANTS, ...CLUSTER_MUTANTS, ...SHOP_MUTANTS];
 
+/** Longer than most histories, so that more happens in each. */
+export const LENGTH_MS = 2_500;
 /** Seeds that are tried where none are stated. */
 export const SEARCHED = 5;
 
@@ -36,7 +38,7 @@ export async function catchMutant(mutant: Mutant, seeds = mutant.within ?? SEARC
 async function firstViolation(seed: number, { install, kinds }: Mutant, mutated: boolean): Promise<Violation | null> {
   const undo = mutated ? install() : () => {};
   try {
-    const { violations } = await runSeed({ seed, ...(kinds === undefined ? {} : { kinds }) });
+    const { violations } = await runSeed({ seed, lengthMs: LENGTH_MS, ...(kinds === undefined ? {} : { kinds }) });
     return violations[0] ?? null;
   } finally {
     undo();

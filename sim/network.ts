@@ -84,6 +84,7 @@ export class SimNetwork {
   /** From a bus, at its moment. Resolves with the number of receivers, as long as the sender hears of it. */
   send(from: SimBus, channel: string, bytes: Uint8Array): Promise<number> {
     return new Promise((resolve, reject) => {
+      if (!from.process.acts()) return;
       const timer = this.scheduler.after(SEND_TIMEOUT_MS, from.process, () => reject(new Error('no answer in time')));
       if (this.weather.strength('cut_out', from.node) > 0) return;
       const run = this.#run;

@@ -28,17 +28,23 @@ import type { Random } from './random.ts';
 import { type Scheduler, SimProcess } from './scheduler.ts';
 
 export const LANES = 1;
-const LOOK_MS = 250;
+/** Of a lease. */
+const LOOK_SHARE = 4;
+const LOOK_MS_MAX = 250;
 const RESTART_MS = 500;
 /** How long a broker counts a dead connection among the receivers. */
 const BROKER_NOTICE_MS = 30;
+
+/** Which code a node runs from its next start on (`release.ts`). */
+export type Release = 'present' | 'next';
 
 export interface NodeWorld {
   readonly scheduler: Scheduler;
   readonly database: SimDatabase;
   readonly network: SimNetwork;
   readonly weather: Weather;
-  readonly types: readonly AnyActorType[];
+  /** Those of each release. */
+  readonly types: Readonly<Record<Release, readonly AnyActorType[]>>;
   readonly limits: Partial<Limits>;
   readonly leaseMs: number;
   // biome-ignore lint/suspicious/noExplicitAny: responders of many types, each used only with its own
@@ -58,6 +64,7 @@ interface Run {
 
 export class SimNode {
   readonly name: string;
+  release: Release = 'present';
   /** Rows of the read side, right after their commit here. */
   onProjection: (row: ProjectionRow) => void = () => {};
   readonly #world: NodeWorld;
@@ -88,6 +95,7 @@ export class SimNode {
   /** Nothing where it is up. */
   boot(): void {
     if (this.#run !== null) return;
+    this.#upgradeWhereNeeded();
     this.#restart?.cancel();
     const { scheduler, network, database } = this.#world;
     const random = this.#random.split(`run ${++this.#starts}`);
@@ -139,11 +147,20 @@ export class SimNode {
     if (this.#run !== run) return;
     this.#world.note(this.name, 'ends', { error: String(error) });
     this.crash();
+    this.#upgradeWhereNeeded();
     this.#restart = this.#world.scheduler.after(RESTART_MS, null, () => this.boot());
   }
 
+  /** What is written by now may not be readable by the release that it ran: its operator starts the one that reads it. */
+  #upgradeWhereNeeded(): void {
+    const { database, types } = this.#world;
+    const { versions } = database.tables;
+    if (types.next.some(({ type, eventVersion }) => versions.get(type) === eventVersion)) this.release = 'next';
+  }
+
   #succession(process: SimProcess, clock: SimClock, bus: SimBus, random: Random): Succession {
-    const { database, types, limits } = this.#world;
+    const { database, limits } = this.#world;
+    const types = this.#world.types[this.release];
     const news = new ShardNews({ bus, clock });
     const note = (event: string, detail: object): void => this.#world.note(this.name, event, { ...detail });
     let incarnations = 0;
@@ -171,7 +188,7 @@ export class SimNode {
                 committed: (batch) => this.#world.committed(incarnation, batch),
                 refuses: () => refusing.chance(this.#world.weather.strength('batch_refused', 'database') * 0.2),
               }),
-            join: () => this.#join(clock, { ...sender, incarnation }, own.split('clock')),
+            join: () => this.#join(clock, types, { ...sender, incarnation }, own.split('clock')),
             onProjection: (row) => this.onProjection(row),
             onJoined: (membership) => news.attach(membership),
             report: note,
@@ -193,8 +210,13 @@ export class SimNode {
   }
 
   /** As `join` of `schema/members.ts`. */
-  async #join(clock: SimClock, sender: Sender, random: Random): Promise<ClusterMembership> {
-    const { database, leaseMs, types, weather } = this.#world;
+  async #join(
+    clock: SimClock,
+    types: readonly AnyActorType[],
+    sender: Sender,
+    random: Random,
+  ): Promise<ClusterMembership> {
+    const { database, leaseMs, weather } = this.#world;
     const { incarnation } = sender;
     // Takers have a name of their own: they are waited for, not ended.
     const store = new SimMemberStore({
@@ -236,7 +258,7 @@ export class SimNode {
       clock,
       lease,
       writes,
-      lookMs: LOOK_MS,
+      lookMs: Math.min(LOOK_MS_MAX, leaseMs / LOOK_SHARE),
       report,
     });
     try {

@@ -16,11 +16,34 @@ export class SimProcess {
   held: Event[] = [];
   /** When its last turn of the event loop was set for. */
   lastTurnAt = 0;
+  /** True time at which it last went on after a pause. */
+  wokeAt = Number.NEGATIVE_INFINITY;
+  #actsLeft = Number.POSITIVE_INFINITY;
+  #afterLast: () => void = () => {};
 
   constructor(name: string) {
     this.name = name;
   }
+
+  /** `run` is called in the middle of a step, when it has let so many more acts out: what it wanted to do next it does not do, if it is dead by then. */
+  afterActs(count: number, run: () => void): void {
+    this.#actsLeft = count;
+    this.#afterLast = run;
+  }
+
+  /** Asked for each thing that leaves it: a statement, a message, a request, an answer. False: it has died in this step, before that. */
+  acts(): boolean {
+    if (this.#actsLeft === 0) {
+      this.#actsLeft = Number.POSITIVE_INFINITY;
+      this.#afterLast();
+    }
+    this.#actsLeft--;
+    return this.state !== 'dead';
+  }
 }
+
+/** Steps after which the event loop of the simulator itself gets a turn. */
+const LOOSE_ENDS_EVERY = 32;
 
 export interface Timer {
   cancel(): void;
@@ -67,6 +90,7 @@ export class Scheduler {
   goOn(process: SimProcess): void {
     if (process.state !== 'paused') return;
     process.state = 'running';
+    process.wokeAt = this.now;
     const { held } = process;
     process.held = [];
     for (const event of held) {
@@ -104,7 +128,7 @@ export class Scheduler {
       this.events++;
       next.run = null;
       run();
-      await settled();
+      await settled(this.events % LOOSE_ENDS_EVERY === 0);
     }
   }
 
@@ -124,7 +148,10 @@ export class Scheduler {
   }
 }
 
-/** The event loop gets to its next turn only when no promise has anything left to do. */
-function settled(): Promise<void> {
-  return new Promise((resolve) => setImmediate(resolve));
+/**
+ * What runs at the next tick runs when no promise has anything left to do, and costs less than a turn of the event loop. That
+ * is needed at times, since only then the platform tells of rejections that nobody handles.
+ */
+function settled(turn: boolean): Promise<void> {
+  return new Promise((resolve) => (turn ? setImmediate(resolve) : process.nextTick(resolve)));
 }

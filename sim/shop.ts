@@ -17,11 +17,6 @@ import type { Random } from './random.ts';
 import type { Later } from './world.ts';
 
 export const CURRENCY = 'EUR';
-/** Short, so that holds end within a history. */
-export const HOLD_TTL_MS = 6_000;
-/** An order without a definite charge gives up after this. */
-export const ORDER_GIVES_UP_MS = 8_000;
-
 export interface Product {
   readonly sku: string;
   readonly holdAt: 'cart' | 'checkout';

@@ -12,21 +12,23 @@
  * Whoever lives in the world waits for nothing but what the world gives him (`client.ask`, `client.sleep`, `outside.exchange`).
  */
 import { actorTypes } from '../actors/registry.ts';
-import type { ActorRef, AnyActorType, EffectHandler, Responder } from '../runtime/actor.ts';
+import type { AnyActorType, EffectHandler, Responder } from '../runtime/actor.ts';
 import { Fault } from '../runtime/fault.ts';
 import type { Batch } from '../runtime/journal.ts';
 import type { Limits } from '../runtime/limits.ts';
 import { SHARD_COUNT } from '../runtime/shard.ts';
-import type { AskOptions } from '../runtime/system.ts';
 import type { PriceBook } from '../workers/price-book.ts';
 import { price } from '../workers/pricing.ts';
 import type { PriceRequest } from '../workers/quote.ts';
+import { Callers, type Client } from './callers.ts';
 import { SimDatabase } from './database.ts';
+import { Fate } from './fate.ts';
 import { type PlannedFault, Weather } from './faults.ts';
 import { SimNetwork } from './network.ts';
 import { SimNode } from './node.ts';
 import { Random } from './random.ts';
-import { Scheduler, type SimProcess, type Timer } from './scheduler.ts';
+import { nextRelease } from './release.ts';
+import { Scheduler, type SimProcess } from './scheduler.ts';
 
 /** Is told of everything at its moment; must not throw. */
 export interface Recorder {
@@ -48,6 +50,10 @@ export interface WorldOptions {
   readonly book: () => PriceBook;
   /** Default: those of the shop, as they are. */
   readonly types?: readonly AnyActorType[];
+  /** Of members. Default 2,000. */
+  readonly leaseMs?: number;
+  /** Many ask the node at once, in a fault of that kind. */
+  readonly crowd?: (node: string, calls: number) => void;
   /** Default 3. */
   readonly nodes?: number;
   /** Handlers of effects but `order.price`, which is the world's own; made for each run of a node. */
@@ -61,31 +67,6 @@ export interface WorldOptions {
 export type Responders = Readonly<Record<string, Responder<any, any>>>;
 /** Runs the callback after that many milliseconds, unless its process has died by then. */
 export type Later = (ms: number, callback: () => void) => void;
-
-/** How a call ended for its client. `lost`: the connection broke, or no answer came in time. */
-export type ClientOutcome =
-  | { readonly kind: 'reply'; readonly value: unknown }
-  | { readonly kind: 'fault'; readonly code: string; readonly retryAfterMs?: number }
-  | { readonly kind: 'lost' };
-
-export interface ClientAskOptions extends AskOptions {
-  /** How long the client waits. Default 12,000. */
-  readonly answerMs?: number;
-}
-
-export interface Client {
-  readonly name: string;
-  /** Never rejects. */
-  ask(node: string, ref: ActorRef, command: unknown, options?: ClientAskOptions): Promise<ClientOutcome>;
-  sleep(ms: number): Promise<void>;
-  /** True time, in milliseconds since the world began. */
-  now(): number;
-}
-
-interface OpenCall {
-  readonly node: string;
-  readonly end: (outcome: ClientOutcome) => void;
-}
 
 const LEASE_MS = 2_000;
 const REQUEST_TIMEOUT_MS = 5_000;
@@ -101,12 +82,9 @@ export class World {
   readonly #options: WorldOptions;
   readonly #random: Random;
   readonly #streams = new Map<string, Random>();
-  readonly #calls = new Set<OpenCall>();
+  readonly #callers: Callers;
+  readonly #fate: Fate;
   readonly #names: readonly string[];
-  readonly #leaving = new Set<SimNode>();
-  /** Faults that have not begun, and ends that are to come. */
-  readonly #planned = new Set<Timer>();
-  #guests = 0;
 
   constructor(options: WorldOptions) {
     const { seed, nodes = 3, recorder } = options;
@@ -118,6 +96,26 @@ export class World {
     this.recorder = typeof recorder === 'function' ? recorder(this) : recorder;
     this.#names = World.names(nodes);
     for (const name of this.#names) this.#addNode(name);
+    const { scheduler, weather, database, network } = this;
+    const note: Recorder['note'] = (who, what, detail) => this.recorder.note(who, what, detail);
+    this.#callers = new Callers({
+      scheduler,
+      nodes: this.nodes,
+      random: (purpose) => this.random(purpose),
+      unanswered: (node, ref) => note(node, 'caller_unanswered', { ...ref }),
+    });
+    this.#fate = new Fate({
+      scheduler,
+      weather,
+      database,
+      network,
+      callers: this.#callers,
+      nodes: this.nodes,
+      names: this.#names,
+      addNode: (name) => this.#addNode(name),
+      crowd: options.crowd ?? (() => {}),
+      note,
+    });
   }
 
   static names(nodes: number): string[] {
@@ -147,7 +145,7 @@ export class World {
       if (waited > 60_000) throw new Error('the nodes do not come up');
       await this.scheduler.run(this.scheduler.now + 100);
     }
-    for (const fault of this.#options.plan) this.#plan(fault.atMs, () => this.#begin(fault));
+    this.#fate.plan(this.#options.plan);
   }
 
   /** Lets that much true time pass. */
@@ -157,18 +155,7 @@ export class World {
 
   /** Nothing goes wrong from now on, and whoever was down comes up. */
   heal(): void {
-    for (const timer of this.#planned) timer.cancel();
-    this.#planned.clear();
-    this.weather.clear();
-    this.database.comeBack();
-    this.network.comeBack();
-    for (const node of this.nodes.values()) {
-      this.network.mend(node.name);
-      if (node.process !== null) this.scheduler.goOn(node.process);
-      if (node.clock !== null) node.clock.rate = 1;
-      if (this.#names.includes(node.name)) this.#comeAgain(node);
-    }
-    this.recorder.note('world', 'healed');
+    this.#fate.heal();
   }
 
   /**
@@ -199,7 +186,7 @@ export class World {
     }
     const out = this.#shardsOut();
     if (out > 0) reasons.push(`${out} shards are not where they should be`);
-    if (this.#calls.size > 0) reasons.push(`${this.#calls.size} calls are open`);
+    if (this.#callers.open > 0) reasons.push(`${this.#callers.open} calls are open`);
     const soon = this.database.now() + 10_000;
     for (const { ref, timer } of this.database.store.actors.values()) {
       if (timer !== null && timer.due <= soon) reasons.push(`${ref.type} ${ref.id} is due`);
@@ -213,55 +200,11 @@ export class World {
   }
 
   client(name: string): Client {
-    const { scheduler } = this;
-    const random = this.random(`client ${name}`);
-    return {
-      name,
-      now: () => scheduler.now,
-      sleep: (ms) => new Promise((resolve) => void scheduler.after(ms, null, resolve)),
-      ask: (node, ref, command, options = {}) => this.#ask(random, node, ref, command, options),
-    };
-  }
-
-  #ask(
-    random: Random,
-    nodeName: string,
-    ref: ActorRef,
-    command: unknown,
-    { answerMs = 12_000, ...options }: ClientAskOptions,
-  ): Promise<ClientOutcome> {
-    const { scheduler } = this;
-    const wayMs = (): number => random.between(0.1, 1);
-    return new Promise((resolve) => {
-      const call: OpenCall = {
-        node: nodeName,
-        end: (outcome) => {
-          if (!this.#calls.delete(call)) return;
-          timer.cancel();
-          resolve(outcome);
-        },
-      };
-      this.#calls.add(call);
-      const timer = scheduler.after(answerMs, null, () => call.end({ kind: 'lost' }));
-      const process = this.nodes.get(nodeName)?.process ?? null;
-      if (process === null) {
-        scheduler.after(wayMs(), null, () => call.end({ kind: 'lost' }));
-        return;
-      }
-      scheduler.after(wayMs(), process, () => {
-        const node = this.nodes.get(nodeName);
-        if (node?.process !== process) return;
-        const answer = (outcome: ClientOutcome): void => void scheduler.after(wayMs(), null, () => call.end(outcome));
-        node.ask(ref, command, options).then(
-          (value) => answer({ kind: 'reply', value }),
-          (error: unknown) => answer(faultOf(error)),
-        );
-      });
-    });
+    return this.#callers.client(name);
   }
 
   #addNode(name: string): SimNode {
-    const { responders, limits = {}, book, handlers, types = actorTypes() } = this.#options;
+    const { responders, limits = {}, book, handlers, types = actorTypes(), leaseMs = LEASE_MS } = this.#options;
     const { scheduler, database, network, weather, recorder } = this;
     const world = {
       scheduler,
@@ -269,10 +212,10 @@ export class World {
       network,
       weather,
       limits,
-      types,
+      types: { present: types, next: types.map(nextRelease) },
       responders: (process: SimProcess, random: Random): Responders =>
         responders?.((ms, callback) => void scheduler.after(ms, process, callback), random) ?? {},
-      leaseMs: LEASE_MS,
+      leaseMs,
       handlers: (process: SimProcess, random: Random): Readonly<Record<string, EffectHandler>> => ({
         ...handlers?.(this.outside(process, random.split('outside'))),
         'order.price': (input) => this.#price(process, random, book(), input as PriceRequest),
@@ -308,6 +251,7 @@ export class World {
           const slow = weather.strength('payment_slow', 'payments');
           const wayMs = (): number => random.between(5, 50) + (slow > 0 ? random.delay(slow * 4_000) : 0);
           if (random.chance(weather.strength('payment_lost', 'payments'))) return;
+          if (process?.acts() === false) return;
           scheduler.after(wayMs(), null, () => {
             const answer = work();
             if (random.chance(weather.strength('payment_answer_lost', 'payments'))) return;
@@ -333,108 +277,4 @@ export class World {
       for (const { shards } of membership.surplus(SHARD_COUNT)) out += shards.length;
     return out;
   }
-
-  #plan(delayMs: number, run: () => void): void {
-    const timer = this.scheduler.after(delayMs, null, () => {
-      this.#planned.delete(timer);
-      run();
-    });
-    this.#planned.add(timer);
-  }
-
-  #begin(fault: PlannedFault): void {
-    const { kind, target, durationMs, strength, id } = fault;
-    const { scheduler, database, network, weather } = this;
-    const node = this.nodes.get(target);
-    this.recorder.note('world', `fault ${kind}`, { id, target, durationMs: Math.round(durationMs), strength });
-    const later = (run: () => void): void => this.#plan(durationMs, run);
-    switch (kind) {
-      case 'crash':
-        if (node === undefined || node.process === null) return;
-        this.#crash(node);
-        later(() => node.boot());
-        return;
-      case 'pause': {
-        const process = node?.process ?? null;
-        if (process === null) return;
-        scheduler.pause(process);
-        later(() => scheduler.goOn(process));
-        return;
-      }
-      case 'clock_rate': {
-        const clock = node?.clock ?? null;
-        if (clock === null) return;
-        clock.rate = 0.92 + 0.17 * strength;
-        later(() => {
-          clock.rate = 1;
-        });
-        return;
-      }
-      case 'clock_jump':
-        database.clockOffsetMs += (strength - 0.5) * 120_000;
-        return;
-      case 'database_gone':
-        database.goAway();
-        later(() => database.comeBack());
-        return;
-      case 'bus_gone':
-        network.goAway();
-        later(() => network.comeBack());
-        return;
-      case 'evict':
-        node?.current?.system.evictAll();
-        return;
-      case 'join': {
-        const guest = this.#addNode(`guest-${++this.#guests}`);
-        guest.boot();
-        later(() => void this.#leave(guest));
-        return;
-      }
-      case 'leave':
-        if (node === undefined) return;
-        void this.#leave(node);
-        later(() => this.#comeAgain(node));
-        return;
-      default:
-        weather.begin(fault);
-        if (kind === 'cut_in' || kind === 'cut_out') network.cut(target);
-        later(() => {
-          weather.end(fault);
-          if (kind === 'cut_in' || kind === 'cut_out') network.mend(target);
-        });
-    }
-  }
-
-  #crash(node: SimNode): void {
-    node.crash();
-    this.#hangUp(node.name);
-  }
-
-  async #leave(node: SimNode): Promise<void> {
-    this.#leaving.add(node);
-    await node.end();
-    this.#leaving.delete(node);
-    this.recorder.note(node.name, 'has left');
-    this.#hangUp(node.name);
-  }
-
-  /** When it has left, where it is leaving. */
-  #comeAgain(node: SimNode): void {
-    if (node.process === null) node.boot();
-    else if (this.#leaving.has(node)) this.#plan(200, () => this.#comeAgain(node));
-  }
-
-  /** Its clients hear that their connections are gone. */
-  #hangUp(name: string): void {
-    const random = this.random('hang up');
-    for (const call of this.#calls) {
-      if (call.node === name) this.scheduler.after(random.between(0.1, 5), null, () => call.end({ kind: 'lost' }));
-    }
-  }
-}
-
-function faultOf(error: unknown): ClientOutcome {
-  if (!(error instanceof Fault)) return { kind: 'fault', code: `unexpected: ${String(error)}` };
-  const { code, retryAfterMs } = error;
-  return { kind: 'fault', code, ...(retryAfterMs === undefined ? undefined : { retryAfterMs }) };
 }
