@@ -7,7 +7,7 @@ import type { DecideContext, KeyRef } from '../runtime/actor.ts';
 import { invariant } from '../runtime/fault.ts';
 import { CART, type CartDecision, isUnsettled, refuse } from './cart-lines.ts';
 import type { CartCommand, CartReply, CheckoutResult, CheckoutResultMessage } from './cart-protocol.ts';
-import { type CartCheckout, type CartState, isLive } from './cart-state.ts';
+import { type CartCheckout, type CartState, isLive, lockedPrice } from './cart-state.ts';
 import type { OrderLineRequest } from './order-protocol.ts';
 
 type Checkout = Extract<CartCommand, { kind: 'checkout' }>;
@@ -30,11 +30,13 @@ export function startCheckout(state: CartState, { request }: Checkout, ctx: Deci
   const lapsed = state.lines.filter((line) => line.hold !== null && !isLive(line.hold, now));
   if (lapsed.length > 0) return refuse('hold_expired', { checkout: true, skus: lapsed.map((line) => line.sku) });
   const orderId = ctx.newId('ord');
-  const lines = state.lines.map(
-    ({ id, sku, quantity, hold }): OrderLineRequest => ({ id, sku, quantity, cartHoldId: hold?.id ?? null }),
-  );
-  const { currency, coupons, shippingMethod } = state;
-  const frozen = { kind: 'start' as const, cartId: state.id, currency, lines, coupons, shippingMethod };
+  const lines = state.lines.map(({ id, sku, quantity, hold }): OrderLineRequest => {
+    const locked = lockedPrice(state, hold, now);
+    return { id, sku, quantity, cartHoldId: hold?.id ?? null, ...(locked === undefined ? {} : { locked }) };
+  });
+  const { currency, coupons, shippingMethod, facts } = state;
+  const said = facts === null ? {} : { facts };
+  const frozen = { kind: 'start' as const, cartId: state.id, currency, lines, coupons, shippingMethod, ...said };
   return {
     events: [{ kind: 'checkout_started', at: now, orderId, key, start: { ...frozen, ...request } }],
     park: orderId,
@@ -68,8 +70,9 @@ export function endCheckout(state: CartState, message: CheckoutResultMessage, ct
     };
   }
   const goneHoldIds = result.returned.filter((hold) => hold.expiresAt === null).map((hold) => hold.holdId);
+  const gone = result.gifts === undefined ? {} : { goneGifts: result.gifts };
   return {
-    events: [{ kind: 'checkout_failed', at: ctx.now, code: result.code, goneHoldIds }],
+    events: [{ kind: 'checkout_failed', at: ctx.now, code: result.code, goneHoldIds, ...gone }],
     reply: CART,
     settle: [{ token: orderId, key, reply: failureReply(checkout, result) }],
   };

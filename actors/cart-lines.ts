@@ -9,8 +9,10 @@
  */
 import type { DecideContext, Decision, Effect } from '../runtime/actor.ts';
 import { invariant } from '../runtime/fault.ts';
+import type { LockedPrice } from '../workers/quote.ts';
+import type { CartEvent } from './cart-events.ts';
 import type { CartEdit, CartRefusal, CartReply } from './cart-protocol.ts';
-import { type CartEvent, type CartLine, type CartState, isLive, lineOfHold, type WantedHold } from './cart-state.ts';
+import { type CartLine, type CartState, isLive, lineOfHold, type WantedHold } from './cart-state.ts';
 import type { SkuCommand, SkuReply } from './sku-protocol.ts';
 
 export type CartDecision = Decision<CartEvent, CartReply>;
@@ -39,6 +41,7 @@ interface HoldTerms {
   readonly quantity: number;
   readonly maxPerOrder: number | null;
   readonly ttlMs: number;
+  readonly price: LockedPrice | undefined;
 }
 
 function wantHold(state: CartState, line: CartLine | undefined, terms: HoldTerms, ctx: DecideContext): CartDecision {
@@ -61,6 +64,7 @@ function wantHold(state: CartState, line: CartLine | undefined, terms: HoldTerms
     quantity: terms.quantity,
     maxPerOrder: terms.maxPerOrder,
     ttlMs: terms.ttlMs,
+    ...(terms.price === undefined ? {} : { price: terms.price }),
     retried: false,
     giveUpAt: now + HOLD_GIVE_UP_MS,
   };
@@ -83,7 +87,10 @@ function addLine(state: CartState, command: Extract<CartEdit, { kind: 'add_line'
   // Units that are held stay held, also where the sku has since become one that is held at checkout.
   const kept = line !== undefined && isLive(line.hold, ctx.now) ? line.holdTtlMs : null;
   const ttlMs = product.holdAt === 'cart' ? product.holdTtlMs : kept;
-  if (ttlMs !== null) return wantHold(state, line, { sku, quantity, maxPerOrder, ttlMs }, ctx);
+  if (ttlMs !== null) {
+    const price = command.price ?? product.prices?.[state.currency];
+    return wantHold(state, line, { sku, quantity, maxPerOrder, ttlMs, price }, ctx);
+  }
   const lineId = line?.id ?? ctx.newId('lin');
   return change({ kind: 'line_set', at: ctx.now, lineId, sku, quantity, maxPerOrder });
 }
@@ -100,7 +107,12 @@ function removeLine(line: CartLine, ctx: DecideContext): CartDecision {
   });
 }
 
-function setQuantity(state: CartState, line: CartLine, quantity: number, ctx: DecideContext): CartDecision {
+function setQuantity(
+  state: CartState,
+  line: CartLine,
+  { quantity, price }: Extract<CartEdit, { kind: 'set_quantity' }>,
+  ctx: DecideContext,
+): CartDecision {
   invariant(Number.isSafeInteger(quantity) && quantity >= 0, 'a quantity is a whole number, not negative');
   if (quantity === 0) return removeLine(line, ctx);
   const { id: lineId, sku, maxPerOrder, holdTtlMs: ttlMs } = line;
@@ -110,7 +122,7 @@ function setQuantity(state: CartState, line: CartLine, quantity: number, ctx: De
   if (quantity > line.quantity && overLimit(quantity, maxPerOrder)) return refuse('limit_reached', { skus: [sku] });
   if (ttlMs === null) return change({ kind: 'line_set', at: ctx.now, lineId, sku, quantity, maxPerOrder });
   if (live && quantity < line.quantity) return change({ kind: 'line_lowered', at: ctx.now, lineId, quantity });
-  return wantHold(state, line, { sku, quantity, maxPerOrder, ttlMs }, ctx);
+  return wantHold(state, line, { sku, quantity, maxPerOrder, ttlMs, price }, ctx);
 }
 
 /** By the line's id, or by a sku that is on one line only. */
@@ -141,7 +153,7 @@ export function decideEdit(state: CartState, command: CartEdit, ctx: DecideConte
     case 'add_line':
       return addLine(state, command, ctx);
     case 'set_quantity':
-      return onLine(state, command.line, (line) => setQuantity(state, line, command.quantity, ctx));
+      return onLine(state, command.line, (line) => setQuantity(state, line, command, ctx));
     case 'remove_line':
       return onLine(state, command.line, (line) => removeLine(line, ctx));
     case 'apply_coupon':

@@ -1,7 +1,8 @@
 /**
  * What may be asked of a cart actor, and what it answers.
  */
-import type { Destination } from '../workers/quote.ts';
+import type { Destination, LockedPrice } from '../workers/quote.ts';
+import type { PriceFacts } from './cart-state.ts';
 
 /**
  * `absent` (never created) → `open` ⇄ `checking_out` → `checked_out`; `open` → `expired` (30 days after its last change)
@@ -17,6 +18,18 @@ export interface ProductTerms {
   readonly holdTtlMs: number;
   /** In which the sku has a price; a cart in another currency refuses it with `price_unavailable`. */
   readonly currencies: readonly string[];
+  /** The product's own prices and former prices, in minor units by currency, for skus held at the cart. Left out: no price is locked. */
+  readonly prices?: Readonly<Record<string, LockedPrice>>;
+}
+
+export interface GlancedLine {
+  readonly id: string;
+  readonly sku: string;
+  readonly quantity: number;
+  /** Units of it are held at the cart, or were. */
+  readonly held: boolean;
+  /** The price that it keeps for the time of its hold. Left out: none. */
+  readonly locked?: LockedPrice;
 }
 
 /** What the edge must know of a cart before it sends a command (a candidate price, the order in the making). Shares nothing with the state. */
@@ -24,9 +37,10 @@ export interface CartGlance {
   readonly status: CartStatus;
   readonly currency: string;
   readonly destination: Destination | null;
-  readonly lines: readonly { readonly id: string; readonly sku: string; readonly quantity: number }[];
+  readonly lines: readonly GlancedLine[];
   readonly coupons: readonly string[];
   readonly shippingMethod: string | null;
+  readonly facts: PriceFacts | null;
   /** The order made, or (state `checking_out`) in the making. */
   readonly orderId: string | null;
 }
@@ -53,6 +67,7 @@ export type CartCommand =
       readonly kind: 'create';
       readonly currency: string;
       readonly destination: Destination | null;
+      readonly facts?: PriceFacts;
     }
   | { readonly kind: 'get' }
   /** Like `get`, answered with a `CartGlance` (reply `glance`). Under a caller's key: what is recorded under it comes first. */
@@ -61,12 +76,16 @@ export type CartCommand =
       readonly kind: 'add_line';
       readonly product: ProductTerms;
       readonly quantity: number;
+      /** Of a sku held at the cart: what a unit costs at the line's whole quantity. Left out: what its hold locks is `product.prices`. */
+      readonly price?: LockedPrice;
       readonly ifMatch?: number | undefined;
     }
   | {
       readonly kind: 'set_quantity';
       readonly line: string;
       readonly quantity: number;
+      /** Of a line that is held: what a unit costs at this quantity. Left out: the line keeps what it has. */
+      readonly price?: LockedPrice;
       readonly ifMatch?: number | undefined;
     }
   | { readonly kind: 'remove_line'; readonly line: string; readonly ifMatch?: number | undefined }

@@ -4,14 +4,17 @@
  * decision does not need. (Three lines take well under 1 KB.)
  */
 import type { KeyRef } from '../runtime/actor.ts';
-import type { Destination } from '../workers/quote.ts';
-import type { CartStatus, CheckoutFailure } from './cart-protocol.ts';
+import type { Destination, LockedPrice, PriceRequest } from '../workers/quote.ts';
+import type { CartEvent } from './cart-events.ts';
+import type { CartStatus } from './cart-protocol.ts';
 import type { OrderStart } from './order-protocol.ts';
 
 /** How long after its last change an open cart ends. */
 export const CART_LIFETIME_MS = 30 * 86_400_000;
 /** How long an ended cart can still be read, in state `expired`, before its history is removed. */
 export const EXPIRED_SHOWN_MS = 7 * 86_400_000;
+/** The channel that a cart is priced for where it names none. */
+export const CHANNEL_DEFAULT = 'web';
 /** Skus remembered as just removed; past this the one that ends first is forgotten. */
 const COOLDOWNS_MAX = 200;
 
@@ -31,6 +34,8 @@ export interface CartHold {
   /** The highest `rev` that the sku has answered; below `rev` while a smaller quantity is on its way to it. */
   acked: number;
   readonly expiresAt: number;
+  /** The unit price that the line keeps for as long as the hold is live. Left out: the book's of the moment. */
+  locked?: LockedPrice;
   /** The sku has said so. Past `expiresAt` a hold has expired whether or not the news is here; see `isLive`. */
   expired: boolean;
 }
@@ -47,6 +52,8 @@ export interface WantedHold {
   readonly quantity: number;
   readonly maxPerOrder: number | null;
   readonly ttlMs: number;
+  /** What a unit costs at this quantity, as the caller was about to be shown. Left out: not known. */
+  readonly price?: LockedPrice;
   /** This is the second hold id that is tried. */
   readonly retried: boolean;
   /** When the cart stops waiting for a sku that does not answer. */
@@ -71,6 +78,9 @@ export interface CartCheckout {
   readonly start: OrderStart | null;
 }
 
+/** What pricing is told of a cart besides its contents and places. `withoutGifts`: those that a checkout found out of stock. */
+export type PriceFacts = Pick<PriceRequest, 'customerGroup' | 'channel' | 'withoutGifts'>;
+
 export interface CartState {
   readonly id: string;
   status: CartStatus;
@@ -79,6 +89,8 @@ export interface CartState {
   lines: CartLine[];
   coupons: readonly string[];
   shippingMethod: string | null;
+  /** null: nothing to say, as of nearly every cart. */
+  facts: PriceFacts | null;
   orderId: string | null;
   createdAt: number;
   updatedAt: number;
@@ -95,59 +107,6 @@ export interface CartState {
   cleanupAt: number | null;
 }
 
-export type CartEvent =
-  | {
-      readonly kind: 'created';
-      readonly at: number;
-      readonly currency: string;
-      readonly destination: Destination | null;
-    }
-  /** A line that is held at checkout. */
-  | {
-      readonly kind: 'line_set';
-      readonly at: number;
-      readonly lineId: string;
-      readonly sku: string;
-      readonly quantity: number;
-      readonly maxPerOrder: number | null;
-    }
-  | { readonly kind: 'line_lowered'; readonly at: number; readonly lineId: string; readonly quantity: number }
-  | {
-      readonly kind: 'line_removed';
-      readonly at: number;
-      readonly lineId: string;
-      readonly releaseHoldId: string | null;
-      readonly cooldownUntil: number | null;
-    }
-  | { readonly kind: 'hold_wanted'; readonly at: number; readonly wanted: WantedHold }
-  | { readonly kind: 'hold_taken'; readonly at: number; readonly expiresAt: number }
-  | { readonly kind: 'hold_refused'; readonly at: number }
-  | { readonly kind: 'hold_abandoned'; readonly at: number }
-  | { readonly kind: 'hold_acked'; readonly at: number; readonly holdId: string; readonly rev: number }
-  | { readonly kind: 'hold_expired'; readonly at: number; readonly holdId: string }
-  | { readonly kind: 'release_acked'; readonly at: number; readonly holdId: string }
-  | { readonly kind: 'coupons_set'; readonly at: number; readonly coupons: readonly string[] }
-  | { readonly kind: 'destination_set'; readonly at: number; readonly destination: Destination }
-  | { readonly kind: 'shipping_set'; readonly at: number; readonly method: string }
-  | {
-      readonly kind: 'checkout_started';
-      readonly at: number;
-      readonly orderId: string;
-      readonly key: KeyRef;
-      readonly start: OrderStart;
-    }
-  | { readonly kind: 'checkout_sent'; readonly at: number }
-  | {
-      readonly kind: 'checkout_failed';
-      readonly at: number;
-      readonly code: CheckoutFailure;
-      /** The cart's own holds that did not come back. */
-      readonly goneHoldIds: readonly string[];
-    }
-  | { readonly kind: 'checked_out'; readonly at: number }
-  | { readonly kind: 'expired'; readonly at: number }
-  | { readonly kind: 'cleanup_asked'; readonly at: number };
-
 const NONE: readonly never[] = Object.freeze([]);
 
 export function initialCart(id: string): CartState {
@@ -159,6 +118,7 @@ export function initialCart(id: string): CartState {
     lines: [],
     coupons: NONE,
     shippingMethod: null,
+    facts: null,
     orderId: null,
     createdAt: 0,
     updatedAt: 0,
@@ -175,6 +135,15 @@ export function initialCart(id: string): CartState {
 /** Whether units stand behind this hold at `now`, as far as the cart can know. */
 export function isLive(hold: CartHold | null | undefined, now: number): hold is CartHold {
   return hold !== null && hold !== undefined && !hold.expired && now < hold.expiresAt;
+}
+
+/** The price that a line keeps at `now`: until its hold expires, and beyond where an order in the making has pinned it. */
+export function lockedPrice(
+  { status }: Pick<CartState, 'status'>,
+  hold: CartHold | null,
+  now: number,
+): LockedPrice | undefined {
+  return hold?.locked !== undefined && (status !== 'open' || isLive(hold, now)) ? hold.locked : undefined;
 }
 
 function lineOf(state: CartState, lineId: string): CartLine | undefined {
@@ -219,8 +188,29 @@ function takeHold(state: CartState, expiresAt: number): void {
     quantity: wanted.quantity,
     maxPerOrder: wanted.maxPerOrder,
     holdTtlMs: wanted.ttlMs,
-    hold: { id: wanted.holdId, rev: wanted.rev, acked: wanted.rev, expiresAt, expired: false },
+    hold: {
+      id: wanted.holdId,
+      rev: wanted.rev,
+      acked: wanted.rev,
+      expiresAt,
+      expired: false,
+      ...lockOf(state, wanted),
+    },
   });
+}
+
+/** A hold that grows keeps its price, unless more units are cheaper by now. */
+function lockOf(state: CartState, { holdId, price }: WantedHold): { locked?: LockedPrice } {
+  const before = lineOfHold(state, holdId)?.hold.locked;
+  const locked = before !== undefined && (price === undefined || before.unitPrice <= price.unitPrice) ? before : price;
+  return locked === undefined ? {} : { locked };
+}
+
+/** What is offered may be another gift now, or the same one again. */
+function offerGifts(state: CartState): void {
+  if (state.facts?.withoutGifts === undefined) return;
+  const { withoutGifts: _forgotten, ...rest } = state.facts;
+  state.facts = Object.keys(rest).length === 0 ? null : rest;
 }
 
 /** The line stays as it was. A `rev` that was refused or given up is spent: a next one must be higher. */
@@ -264,7 +254,7 @@ const INTERNAL: ReadonlySet<CartEvent['kind']> = new Set([
   'cleanup_asked',
 ]);
 
-/** Total over version 1; in place. */
+/** Total over versions 1 and 2; in place. */
 export function applyCart(state: CartState, event: CartEvent, _version: number, seq: number): CartState {
   if (!INTERNAL.has(event.kind)) state.visibleSeq = seq;
   switch (event.kind) {
@@ -272,24 +262,32 @@ export function applyCart(state: CartState, event: CartEvent, _version: number, 
       state.status = 'open';
       state.currency = event.currency;
       state.destination = event.destination;
+      state.facts = event.facts ?? null;
       state.createdAt = event.at;
       touch(state, event.at);
       return state;
     case 'line_set': {
       const { lineId: id, sku, quantity, maxPerOrder } = event;
       setLine(state, { id, sku, quantity, maxPerOrder, holdTtlMs: null, hold: null });
+      offerGifts(state);
       touch(state, event.at);
       return state;
     }
     case 'line_lowered': {
       const line = lineOf(state, event.lineId);
       if (line !== undefined) line.quantity = event.quantity;
-      if (line?.hold) line.hold.rev++;
+      if (line?.hold) {
+        line.hold.rev++;
+        // The price was one for more units.
+        if (event.quantity < (line.hold.locked?.tier ?? 1)) delete line.hold.locked;
+      }
+      offerGifts(state);
       touch(state, event.at);
       return state;
     }
     case 'line_removed':
       removeLine(state, event);
+      offerGifts(state);
       touch(state, event.at);
       return state;
     case 'hold_wanted':
@@ -297,6 +295,7 @@ export function applyCart(state: CartState, event: CartEvent, _version: number, 
       return state;
     case 'hold_taken':
       takeHold(state, event.expiresAt);
+      offerGifts(state);
       touch(state, event.at);
       return state;
     case 'hold_refused':
@@ -322,6 +321,7 @@ export function applyCart(state: CartState, event: CartEvent, _version: number, 
     }
     case 'coupons_set':
       state.coupons = event.coupons;
+      offerGifts(state);
       touch(state, event.at);
       return state;
     case 'destination_set':
@@ -347,6 +347,10 @@ export function applyCart(state: CartState, event: CartEvent, _version: number, 
       state.checkout = null;
       for (const line of state.lines) {
         if (line.hold !== null && event.goneHoldIds.includes(line.hold.id)) line.hold.expired = true;
+      }
+      if (event.goneGifts !== undefined) {
+        const known = state.facts?.withoutGifts ?? [];
+        state.facts = { ...state.facts, withoutGifts: [...new Set([...known, ...event.goneGifts])] };
       }
       touch(state, event.at);
       return state;

@@ -8,6 +8,7 @@
  */
 import type { ActorType, DecideContext, Effect, RuntimeCommand } from '../runtime/actor.ts';
 import { endCheckout, joinCheckout, startCheckout } from './cart-checkout.ts';
+import { type CartEvent, downgradeCart } from './cart-events.ts';
 import {
   CART,
   type CartDecision,
@@ -20,15 +21,16 @@ import {
 import type { CartCommand, CartEdit, CartGlance, CartReply } from './cart-protocol.ts';
 import {
   applyCart,
-  type CartEvent,
   type CartState,
   initialCart,
   lineOfHold,
+  lockedPrice,
   restoreCart,
   snapshotCart,
 } from './cart-state.ts';
 import type { SkuReply } from './sku-protocol.ts';
 
+export type { CartEvent } from './cart-events.ts';
 export type {
   CartCommand,
   CartGlance,
@@ -41,7 +43,7 @@ export type {
   ProductTerms,
   SealedContact,
 } from './cart-protocol.ts';
-export { type CartEvent, type CartHold, type CartLine, type CartState, isLive } from './cart-state.ts';
+export { type CartHold, type CartLine, type CartState, isLive } from './cart-state.ts';
 
 const NO_EFFECTS: readonly Effect[] = [];
 
@@ -123,11 +125,14 @@ function takeOutcome(state: CartState, effectId: string, outcome: unknown, ctx: 
 }
 
 /** Shares nothing with the state that `apply` changes in place. */
-function glance(state: CartState): CartGlance {
-  const { status, currency, destination, coupons, shippingMethod } = state;
-  const lines = state.lines.map(({ id, sku, quantity }) => ({ id, sku, quantity }));
+function glance(state: CartState, now: number): CartGlance {
+  const { status, currency, destination, coupons, shippingMethod, facts } = state;
+  const lines = state.lines.map(({ id, sku, quantity, holdTtlMs, hold }) => {
+    const locked = lockedPrice(state, hold, now);
+    return { id, sku, quantity, held: holdTtlMs !== null, ...(locked === undefined ? {} : { locked }) };
+  });
   const orderId = state.checkout?.orderId ?? state.orderId;
-  return { status, currency, destination, lines, coupons, shippingMethod, orderId };
+  return { status, currency, destination, lines, coupons, shippingMethod, facts, orderId };
 }
 
 function read(state: CartState, reply: CartReply, ctx: DecideContext): CartDecision {
@@ -144,13 +149,14 @@ function decideCart(state: CartState, command: CartCommand | RuntimeCommand, ctx
       // Asked again after its key was forgotten: the cart as it is.
       const reply: CartReply = { ok: true, kind: 'cart', created: true };
       if (state.status !== 'absent') return { reply };
-      const { currency, destination } = command;
-      return { events: [{ kind: 'created', at, currency, destination }], reply };
+      const { currency, destination, facts } = command;
+      const said = facts === undefined ? {} : { facts };
+      return { events: [{ kind: 'created', at, currency, destination, ...said }], reply };
     }
     case 'get':
       return read(state, CART, ctx);
     case 'glance':
-      return read(state, { ok: true, kind: 'glance', cart: glance(state) }, ctx);
+      return read(state, { ok: true, kind: 'glance', cart: glance(state, at) }, ctx);
     case 'hold_expired': {
       const hold = lineOfHold(state, command.holdId)?.hold;
       if (hold === undefined || hold.expired) return { reply: CART };
@@ -183,10 +189,11 @@ function pendingEffects(state: CartState): readonly Effect[] {
 
 export const cart: ActorType<CartState, CartCommand, CartEvent, CartReply> = {
   type: 'cart',
-  eventVersion: 1,
+  eventVersion: 2,
   initial: initialCart,
   decide: decideCart,
   apply: applyCart,
+  downgrade: downgradeCart,
   snapshot: snapshotCart,
   restore: restoreCart,
   pending: pendingEffects,

@@ -1,8 +1,9 @@
 /**
  * What may be asked of an order actor, what it answers, and what it needs of the world (`OrderHandlers`).
  */
-import type { Destination, Quote } from '../workers/quote.ts';
+import type { Destination, LockedPrice, PriceRequest, Quote } from '../workers/quote.ts';
 import type { SealedContact } from './cart-protocol.ts';
+import type { PriceFacts } from './cart-state.ts';
 
 export interface OrderLineRequest {
   readonly id: string;
@@ -10,6 +11,8 @@ export interface OrderLineRequest {
   readonly quantity: number;
   /** The cart's own hold to adopt; null: the order takes one of its own. */
   readonly cartHoldId: string | null;
+  /** The price that the line keeps, as its hold does. */
+  readonly locked?: LockedPrice;
   /** Of a gift: the promotion that gives it. Left out: the buyer put it there. */
   readonly gift?: string;
 }
@@ -28,6 +31,7 @@ export interface OrderStart {
   readonly paymentToken: string;
   /** As of `CheckoutRequest`. */
   readonly customer?: string;
+  readonly facts?: PriceFacts;
 }
 
 export type OrderCommand =
@@ -91,13 +95,7 @@ export type OrderReply =
 export interface OrderHandlers {
   /** Price for the shipping address with `taxState: "final"`. */
   'order.price': {
-    input: {
-      readonly currency: string;
-      readonly lines: readonly OrderLineRequest[];
-      readonly destination: Destination;
-      readonly coupons: readonly string[];
-      readonly shippingMethod: string | null;
-    };
+    input: PriceRequest;
     outcome: Quote;
   };
   /** Authorise under the key `<orderId>:authorise`; repeated until definite. */

@@ -8,8 +8,9 @@
  * is pending.
  */
 import type { DecideContext, Effect } from '../runtime/actor.ts';
-import type { Quote } from '../workers/quote.ts';
+import type { PriceRequest, Quote } from '../workers/quote.ts';
 import type { CheckoutResult, CheckoutResultMessage } from './cart-protocol.ts';
+import { CHANNEL_DEFAULT } from './cart-state.ts';
 import { couponCustomer } from './coupon-protocol.ts';
 import { orderDoc } from './order-document.ts';
 import { captureRow, failing, holdEffects, type OrderDecision, takeHoldOutcome } from './order-holds.ts';
@@ -35,8 +36,8 @@ const NOTHING: OrderDecision = {};
 export function downgradeOrder(event: OrderEvent): OrderEvent | null {
   switch (event.kind) {
     case 'started': {
-      const { customer: _unsaid, ...start } = event.start;
-      return { ...event, start };
+      const { customer: _unsaid, facts: _neither, ...start } = event.start;
+      return { ...event, start: { ...start, lines: start.lines.map(({ locked: _nor, ...line }) => line) } };
     }
     case 'priced':
       return event.uses === undefined && event.gifts === undefined ? event : null;
@@ -250,16 +251,23 @@ function paymentEffect(state: OrderState): Effect | null {
   }
 }
 
+/** As of the order's start, so that it asks for the same each time; null: priced already. */
+function priceRequestOf({ phase, toPrice, lines, payment, placedAt: at }: OrderState): PriceRequest | null {
+  if (phase !== 'pricing' || toPrice === null) return null;
+  const { destination, coupons, shippingMethod, facts } = toPrice;
+  const asked = lines.map(({ id, sku, quantity, locked }) => {
+    return { id, sku, quantity, ...(locked === undefined ? {} : { locked }) };
+  });
+  const { currency } = payment;
+  return { currency, lines: asked, destination, coupons, shippingMethod, at, channel: CHANNEL_DEFAULT, ...facts };
+}
+
 const NO_EFFECTS: readonly Effect[] = [];
 
 export function pendingOf(state: OrderState): readonly Effect[] {
   const effects: Effect[] = [];
-  if (state.phase === 'pricing' && state.toPrice !== null) {
-    const { destination, coupons, shippingMethod } = state.toPrice;
-    const lines = state.lines.map(({ id, sku, quantity, cartHoldId }) => ({ id, sku, quantity, cartHoldId }));
-    const { currency } = state.payment;
-    effects.push(call('price', 'order.price', { currency, lines, destination, coupons, shippingMethod }));
-  }
+  const request = priceRequestOf(state);
+  if (request !== null) effects.push(call('price', 'order.price', request));
   holdEffects(state, effects);
   const payment = paymentEffect(state);
   if (payment !== null) effects.push(payment);

@@ -99,6 +99,7 @@ export interface OrderState {
     readonly shippingMethod: string | null;
     readonly expectedTotal: OrderStart['expectedTotal'];
     readonly customer?: string;
+    readonly facts?: OrderStart['facts'];
   } | null;
   quote: Quote | null;
   contact: SealedContact;
@@ -222,8 +223,8 @@ function begin(state: OrderState, event: Extract<OrderEvent, { kind: 'started' }
   state.phase = 'pricing';
   state.cartId = start.cartId;
   state.lines = start.lines.map((line, index) => lineOf(line, line.cartHoldId ?? event.holdIds[index] ?? ''));
-  const { destination, coupons, shippingMethod, expectedTotal, customer } = start;
-  const known = customer === undefined ? {} : { customer };
+  const { destination, coupons, shippingMethod, expectedTotal, customer, facts } = start;
+  const known = { ...(customer === undefined ? {} : { customer }), ...(facts === undefined ? {} : { facts }) };
   state.toPrice = { destination, coupons, shippingMethod, expectedTotal, ...known };
   state.contact = start.contact;
   state.paymentToken = start.paymentToken;

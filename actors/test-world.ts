@@ -272,6 +272,10 @@ export class World {
     return state;
   }
 
+  eventsOf(actor: WorldActor): readonly unknown[] {
+    return actor.journal.map((payload) => packr.unpack(payload) as unknown);
+  }
+
   takeSnapshot(actor: WorldActor): void {
     actor.snapshot = { seq: actor.seq, bytes: packr.pack(actor.type.snapshot(actor.state)) };
   }

@@ -39,6 +39,8 @@ export interface CatalogueAccess {
   product(sku: string): Product | undefined;
   list(query: ProductQuery): Page<Product>;
   hasCoupon(code: string): boolean;
+  /** Currencies of the price lists that name the sku; nearly always none. */
+  listedIn(sku: string): readonly string[];
   /** In the order in which they are offered. */
   shippingMethods(): readonly { readonly id: string; readonly name: string }[];
   /**
@@ -91,6 +93,11 @@ export interface CartTokensAccess {
   candidates(key: string): readonly string[];
 }
 
+/** Who an operator is by the credential (`AdminKeys`). */
+export interface OperatorsAccess {
+  roleOf(bearer: string | null): 'viewer' | 'operator' | 'admin' | null;
+}
+
 /** One line of the audit log; never holds a credential or personal data. */
 export interface AuditEntry {
   readonly operation: string;
@@ -133,6 +140,7 @@ export interface App {
   readonly jobs: Pick<JobsAdmin, 'list' | 'get' | 'retry'>;
   readonly cluster: ClusterAccess;
   readonly tokens: CartTokensAccess;
+  readonly operators: OperatorsAccess;
   /** For cursors: the first signs, all verify. */
   readonly cursorSecrets: readonly string[];
   /** null: notices of a payment provider are not taken. */

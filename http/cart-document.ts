@@ -3,7 +3,7 @@
  * and written as JSON by hand in one pass, for this is the answer of the hottest call.
  */
 import type { CartStatus } from '../actors/cart-protocol.ts';
-import { type CartLine, type CartState, isLive } from '../actors/cart-state.ts';
+import { type CartLine, type CartState, CHANNEL_DEFAULT, isLive, lockedPrice } from '../actors/cart-state.ts';
 import type { Destination, PriceLine, PriceRequest, Quote, QuotedLine } from '../workers/quote.ts';
 import type { StockCopy } from './app.ts';
 import { destinationJson, discountsJson, moneyTail, shippingJson, stringsJson, taxesJson, timestamp } from './json.ts';
@@ -52,21 +52,24 @@ export function cartFacts(
   const facts: LineFacts[] = new Array(count);
   for (let i = 0; i < count; i++) {
     const line = state.lines[i] as CartLine;
-    lines[i] = { id: line.id, sku: line.sku, quantity: line.quantity };
     const { hold } = line;
+    const locked = lockedPrice(state, hold, now);
+    const { id, sku, quantity } = line;
+    lines[i] = locked === undefined ? { id, sku, quantity } : { id, sku, quantity, locked };
     if (hold === null) facts[i] = { stock: OK, holdId: null, holdExpiresAt: 0 };
     // a checkout that is under way has made its holds last
     else if (state.status === 'open' && !isLive(hold, now))
       facts[i] = { stock: HOLD_EXPIRED, holdId: null, holdExpiresAt: 0 };
     else facts[i] = { stock: HELD, holdId: hold.id, holdExpiresAt: hold.expiresAt };
   }
-  const { id, orderId, currency, coupons, shippingMethod, createdAt, updatedAt, expiresAt } = state;
+  const { id, orderId, currency, coupons, shippingMethod, facts: said, createdAt, updatedAt, expiresAt } = state;
+  const asked = { currency, lines, destination, coupons, shippingMethod, at: now, channel: CHANNEL_DEFAULT };
   return {
     id,
     version: state.visibleSeq,
     state: state.status === 'absent' ? 'open' : state.status,
     orderId,
-    request: { currency, lines, destination, coupons, shippingMethod },
+    request: said === null ? asked : { ...asked, ...said },
     lines: facts,
     createdAt,
     updatedAt,

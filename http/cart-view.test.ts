@@ -136,6 +136,7 @@ test('a glance is given as it is and never recorded', async () => {
     lines: [],
     coupons: [],
     shippingMethod: null,
+    facts: null,
     orderId: null,
   } as const;
   const { value, recorded } = await rendered({ ok: true, kind: 'glance', cart }, true);

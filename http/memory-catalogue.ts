@@ -6,6 +6,7 @@ import type { AnswerRow } from '../runtime/journal.ts';
 import { couponCode } from '../schema/coupon.ts';
 import { type DemoData, rulesOf } from '../schema/demo.ts';
 import { type PriceBook, ProductTable } from '../schema/price-book.ts';
+import { listedIn } from '../schema/price-list.ts';
 import type { Product } from '../schema/product.ts';
 import { ProductIndex, type ProductPage, type ProductQuery } from '../schema/product-index.ts';
 import {
@@ -61,6 +62,9 @@ export class MemoryCatalogue implements CatalogueAccess {
   }
   hasCoupon(code: string): boolean {
     return this.#rules.get('coupon', couponCode(code)) !== undefined;
+  }
+  listedIn(sku: string): readonly string[] {
+    return listedIn(this.#rules.book().priceLists, sku);
   }
   shippingMethods(): readonly ShippingMethod[] {
     return this.#rules.book().shippingMethods;

@@ -200,6 +200,7 @@ export class MemoryShop {
         opens: (token, id) => this.tokens.opens(token, id),
         candidates: (key) => this.tokens.candidates(key),
       },
+      operators: new AdminKeys(ADMIN_KEY),
       cursorSecrets: SECRETS,
       notices: options.noticeSecret === undefined ? null : new NoticeVerifier([options.noticeSecret]),
       adminAnswers: {

@@ -216,6 +216,7 @@ async function wire(
   closers.push(() => jobs.close());
 
   // The edge.
+  const adminKeys = new AdminKeys(secrets.adminKey);
   const app: App = {
     system: actors,
     clock,
@@ -227,6 +228,7 @@ async function wire(
     jobs: jobs.admin,
     cluster: clusterAccess(database, config.nodeId, actors),
     tokens: new CartTokens(secrets.tokenSecrets),
+    operators: adminKeys,
     cursorSecrets: secrets.tokenSecrets,
     notices: config.paymentWebhookSecrets.length === 0 ? null : new NoticeVerifier(config.paymentWebhookSecrets),
     adminAnswers: adminAnswersOf(db),
@@ -262,7 +264,7 @@ async function wire(
     routes: allRoutes(app),
     feed,
     metrics,
-    adminKeys: new AdminKeys(secrets.adminKey),
+    adminKeys,
     ready: () => {
       const reasons = [...(draining ? ['draining'] : []), ...actors.reasonsNotToServe()];
       return { ready: reasons.length === 0, reasons };

@@ -89,7 +89,10 @@ export const CartCouponParams = Type.Object({ id: PathWord, code: PathWord });
 export const CartCreateInput = closed({
   currency: Type.Optional(CurrencyCode),
   destination: Type.Optional(Destination),
+  customerGroup: Type.Optional(text(64, "A group of the store's customers. Only with an operator's key.")),
+  channel: Type.Optional(text(64, "A channel of the store; left out: `web`. Only with an operator's key.")),
 });
+export type CartCreateInput = Static<typeof CartCreateInput>;
 export const CartCreated = Type.Object(
   { cart: Cart, token: Type.String({ description: 'Opens this cart and the orders made from it.' }) },
   { $id: 'CartCreated' },

@@ -25,6 +25,7 @@ import {
 } from './catalogue-tables.ts';
 import { type Coupon, couponCode } from './coupon.ts';
 import { type BookProduct, type PriceBook, ProductTable } from './price-book.ts';
+import { listedIn } from './price-list.ts';
 import { type Product, validateProduct } from './product.ts';
 import { ProductIndex, type ProductPage, type ProductQuery } from './product-index.ts';
 import {
@@ -122,6 +123,11 @@ export class Catalogue {
   }
   hasCoupon(code: string): boolean {
     return this.coupon(code) !== undefined;
+  }
+
+  /** Currencies of the price lists that name the sku; nearly always none. */
+  listedIn(sku: string): readonly string[] {
+    return listedIn(this.#rules.book().priceLists, sku);
   }
 
   /** In the order in which they are offered. */

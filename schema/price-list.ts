@@ -59,3 +59,11 @@ export interface PriceList {
   /** By sku. */
   readonly entries: Readonly<Record<string, PriceListEntry>>;
 }
+
+const NOT_LISTED: readonly string[] = Object.freeze([]);
+
+/** Currencies of the lists that name the sku. */
+export function listedIn(lists: readonly PriceList[], sku: string): readonly string[] {
+  if (lists.length === 0) return NOT_LISTED;
+  return lists.filter(({ entries }) => Object.hasOwn(entries, sku)).map(({ currency }) => currency);
+}

@@ -4,6 +4,7 @@
  * changes in between, the coupon stays and does nothing, and a warning tells; so the race is harmless.
  */
 import type { CartCommand, CartGlance } from '../../actors/cart-protocol.ts';
+import { CHANNEL_DEFAULT } from '../../actors/cart-state.ts';
 import { couponCode } from '../../schema/coupon.ts';
 import type { PriceRequest, Quote } from '../../workers/quote.ts';
 import type { App } from '../app.ts';
@@ -93,9 +94,12 @@ export function cartTermRoutes(app: App): AnyRoute[] {
   return [applyCoupon, removeCoupon, setDestination, listMethods, setShipping];
 }
 
-export function priceRequestOf(cart: CartGlance): PriceRequest {
-  const { currency, lines, destination, coupons, shippingMethod } = cart;
-  return { currency, lines, destination, coupons, shippingMethod };
+/** What the cart costs now. */
+export function priceRequestOf(app: App, cart: CartGlance): PriceRequest {
+  const { currency, destination, coupons, shippingMethod, facts } = cart;
+  const lines = cart.lines.map(({ held: _unasked, ...line }) => line);
+  const at = app.clock.now();
+  return { currency, lines, destination, coupons, shippingMethod, at, channel: CHANNEL_DEFAULT, ...facts };
 }
 
 async function putCoupon(app: App, request: EdgeRequest, params: { id: string; code: string }): Promise<EdgeReply> {
@@ -106,7 +110,7 @@ async function putCoupon(app: App, request: EdgeRequest, params: { id: string; c
   const { cart } = earlier;
   if (!app.catalogue.hasCoupon(code)) return problem('coupon_unknown');
   if (cart.status === 'open' && !cart.coupons.includes(code)) {
-    const candidate = { ...priceRequestOf(cart), coupons: [...cart.coupons, code] };
+    const candidate = { ...priceRequestOf(app, cart), coupons: [...cart.coupons, code] };
     const quote = await app.pricing.price(candidate, ESTIMATE);
     if (quote.warnings.includes(`coupon_not_applicable:${code}`)) return problem('coupon_not_applicable');
   }
@@ -135,7 +139,7 @@ async function methodsFor(
   if ('refused' in paging) return paging.refused;
   const earlier = await glanceOrReplay(app, request, cartId);
   if ('reply' in earlier) return earlier.reply;
-  const asked = priceRequestOf(earlier.cart);
+  const asked = priceRequestOf(app, earlier.cart);
   const methods = app.catalogue.shippingMethods();
   const [now, ...quotes] = await Promise.all([
     app.pricing.price(asked, ESTIMATE),
@@ -168,7 +172,7 @@ async function putShipping(app: App, request: EdgeRequest<{ id: string }>, metho
   const { cart } = earlier;
   if (!app.catalogue.shippingMethods().some((known) => known.id === method)) return problem('shipping_unknown');
   if (cart.status === 'open') {
-    const quote = await app.pricing.price({ ...priceRequestOf(cart), shippingMethod: method }, ESTIMATE);
+    const quote = await app.pricing.price({ ...priceRequestOf(app, cart), shippingMethod: method }, ESTIMATE);
     if (quote.shipping !== null && quote.shipping.method !== method) return problem('shipping_unavailable');
   }
   return askCart(app, request, id, { kind: 'set_shipping', method, ifMatch: request.ifMatch });

@@ -1,6 +1,6 @@
 /** Carts and their lines. Adding a line is the hottest call of the shop: one lookup, one command. */
-import type { CartCommand, CartReply, ProductTerms } from '../../actors/cart-protocol.ts';
-import type { Product } from '../../schema/product.ts';
+import type { CartCommand, CartReply } from '../../actors/cart-protocol.ts';
+import type { PriceFacts } from '../../actors/cart-state.ts';
 import type { App } from '../app.ts';
 import type { CartAnswer } from '../cart-view.ts';
 import { problem } from '../problem.ts';
@@ -24,6 +24,8 @@ import {
   keyOf,
   shut,
 } from './cart-access.ts';
+import { addListed, setQuantity } from './held-lines.ts';
+import { termsOf } from './product-terms.ts';
 
 export function cartRoutes(app: App): AnyRoute[] {
   const create = route({
@@ -38,7 +40,7 @@ export function cartRoutes(app: App): AnyRoute[] {
     idempotency: 'uuid',
     limit: 'cart_create',
     responses: { 201: { description: 'The cart and the token that opens it.', schema: CartCreated } },
-    problems: ['pricing_unavailable'],
+    problems: ['pricing_unavailable', 'forbidden'],
     handle: (request) => createCart(app, request, request.body),
   });
 
@@ -81,12 +83,10 @@ export function cartRoutes(app: App): AnyRoute[] {
       const product = app.catalogue.product(request.body.sku);
       if (product === undefined || !product.active) return unknownSku(app, request, id);
       const { quantity } = request.body;
-      return askCart(app, request, id, {
-        kind: 'add_line',
-        product: termsOf(product),
-        quantity,
-        ifMatch: request.ifMatch,
-      });
+      const { ifMatch } = request;
+      const listed = app.catalogue.listedIn(product.sku);
+      if (listed.length > 0 && product.holdAt === 'cart') return addListed(app, request, id, product, quantity);
+      return askCart(app, request, id, { kind: 'add_line', product: termsOf(product, listed), quantity, ifMatch });
     },
   });
 
@@ -111,11 +111,10 @@ export function cartRoutes(app: App): AnyRoute[] {
     handle(request) {
       const { id, line } = request.params;
       const { quantity } = request.body;
-      const command: CartCommand =
-        quantity === 0
-          ? { kind: 'remove_line', line, ifMatch: request.ifMatch }
-          : { kind: 'set_quantity', line, quantity, ifMatch: request.ifMatch };
-      return shut(app, request, id) ?? askCart(app, request, id, command);
+      const refused = shut(app, request, id);
+      if (refused !== null) return refused;
+      if (quantity > 0) return setQuantity(app, request, id, line, quantity);
+      return askCart(app, request, id, { kind: 'remove_line', line, ifMatch: request.ifMatch });
     },
   });
 
@@ -142,9 +141,15 @@ export function cartRoutes(app: App): AnyRoute[] {
 
 const GET: CartCommand = Object.freeze({ kind: 'get' });
 
-type CreateInput =
-  | { currency?: string; destination?: Extract<CartCommand, { kind: 'create' }>['destination'] }
-  | undefined;
+type CreateInput = Partial<CartCreateInput> | undefined;
+
+/** Whom a cart is for is not a shopper's to say: null where the caller may not. */
+function factsOf(app: App, request: EdgeRequest, input: CreateInput): PriceFacts | null {
+  const { customerGroup, channel } = input ?? {};
+  if (customerGroup === undefined && channel === undefined) return {};
+  if (app.operators.roleOf(request.bearer) === null) return null;
+  return { ...(customerGroup === undefined ? {} : { customerGroup }), ...(channel === undefined ? {} : { channel }) };
+}
 
 async function createCart(app: App, request: EdgeRequest, input: CreateInput): Promise<EdgeReply> {
   const currency = input?.currency ?? app.catalogue.defaultCurrency;
@@ -153,7 +158,10 @@ async function createCart(app: App, request: EdgeRequest, input: CreateInput): P
       errors: [{ path: '/currency', message: `must be one of ${app.catalogue.currencies.join(', ')}` }],
     });
   }
-  const command: CartCommand = { kind: 'create', currency, destination: input?.destination ?? null };
+  const facts = factsOf(app, request, input);
+  if (facts === null) return problem('forbidden');
+  const said = Object.keys(facts).length === 0 ? {} : { facts };
+  const command: CartCommand = { kind: 'create', currency, destination: input?.destination ?? null, ...said };
   if (request.key === undefined) {
     const id = app.newId('cart');
     const answer = await app.system.ask(cartRef(id), command, { render: true, fresh: true, repeatable: true });
@@ -190,16 +198,4 @@ async function unknownSku(app: App, request: EdgeRequest, cartId: string): Promi
   if (request.key === undefined) return problem('sku_unknown');
   const earlier = await glanceOrReplay(app, request, cartId);
   return 'reply' in earlier ? earlier.reply : problem('sku_unknown');
-}
-
-const TERMS = new WeakMap<Product, ProductTerms>();
-
-/** What the actor decides from; made once for each version of a product. */
-export function termsOf(product: Product): ProductTerms {
-  const known = TERMS.get(product);
-  if (known !== undefined) return known;
-  const { sku, maxPerOrder, holdAt, holdTtlMs } = product;
-  const terms = Object.freeze({ sku, maxPerOrder, holdAt, holdTtlMs, currencies: Object.keys(product.prices) });
-  TERMS.set(product, terms);
-  return terms;
 }

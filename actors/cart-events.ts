@@ -1,0 +1,90 @@
+/**
+ * The events of a cart, and how those of version 2 are said in version 1. What version 2 brings is left out where there is nothing to
+ * say, so that most events are the same in both.
+ */
+import type { KeyRef } from '../runtime/actor.ts';
+import type { Destination } from '../workers/quote.ts';
+import type { CheckoutFailure } from './cart-protocol.ts';
+import type { PriceFacts, WantedHold } from './cart-state.ts';
+import type { OrderStart } from './order-protocol.ts';
+
+export type CartEvent =
+  | {
+      readonly kind: 'created';
+      readonly at: number;
+      readonly currency: string;
+      readonly destination: Destination | null;
+      /** From version 2 on; left out where there is nothing to say. */
+      readonly facts?: PriceFacts;
+    }
+  /** A line that is held at checkout. */
+  | {
+      readonly kind: 'line_set';
+      readonly at: number;
+      readonly lineId: string;
+      readonly sku: string;
+      readonly quantity: number;
+      readonly maxPerOrder: number | null;
+    }
+  | { readonly kind: 'line_lowered'; readonly at: number; readonly lineId: string; readonly quantity: number }
+  | {
+      readonly kind: 'line_removed';
+      readonly at: number;
+      readonly lineId: string;
+      readonly releaseHoldId: string | null;
+      readonly cooldownUntil: number | null;
+    }
+  | { readonly kind: 'hold_wanted'; readonly at: number; readonly wanted: WantedHold }
+  | { readonly kind: 'hold_taken'; readonly at: number; readonly expiresAt: number }
+  | { readonly kind: 'hold_refused'; readonly at: number }
+  | { readonly kind: 'hold_abandoned'; readonly at: number }
+  | { readonly kind: 'hold_acked'; readonly at: number; readonly holdId: string; readonly rev: number }
+  | { readonly kind: 'hold_expired'; readonly at: number; readonly holdId: string }
+  | { readonly kind: 'release_acked'; readonly at: number; readonly holdId: string }
+  | { readonly kind: 'coupons_set'; readonly at: number; readonly coupons: readonly string[] }
+  | { readonly kind: 'destination_set'; readonly at: number; readonly destination: Destination }
+  | { readonly kind: 'shipping_set'; readonly at: number; readonly method: string }
+  | {
+      readonly kind: 'checkout_started';
+      readonly at: number;
+      readonly orderId: string;
+      readonly key: KeyRef;
+      readonly start: OrderStart;
+    }
+  | { readonly kind: 'checkout_sent'; readonly at: number }
+  | {
+      readonly kind: 'checkout_failed';
+      readonly at: number;
+      readonly code: CheckoutFailure;
+      /** The cart's own holds that did not come back. */
+      readonly goneHoldIds: readonly string[];
+      /** From version 2 on: promotions whose gift is out of stock; left out where there are none. */
+      readonly goneGifts?: readonly string[];
+    }
+  | { readonly kind: 'checked_out'; readonly at: number }
+  | { readonly kind: 'expired'; readonly at: number }
+  | { readonly kind: 'cleanup_asked'; readonly at: number };
+
+/** Without locked prices, facts and the customer's name: a cart of that time is priced by the book alone. */
+export function downgradeCart(event: CartEvent): CartEvent {
+  switch (event.kind) {
+    case 'created': {
+      const { facts: _unsaid, ...before } = event;
+      return before;
+    }
+    case 'hold_wanted': {
+      const { price: _unsaid, ...wanted } = event.wanted;
+      return { ...event, wanted };
+    }
+    case 'checkout_started': {
+      const { customer: _unsaid, facts: _neither, ...start } = event.start;
+      return { ...event, start: { ...start, lines: start.lines.map(({ locked: _nor, ...line }) => line) } };
+    }
+    case 'checkout_failed': {
+      const { goneGifts: _unsaid, ...before } = event;
+      return before;
+    }
+    default:
+      return event;
+  }
+}
