@@ -22,10 +22,12 @@
 import { availableParallelism } from 'node:os';
 import { Piscina } from 'piscina';
 import { Fault } from '../runtime/fault.ts';
+import { FigureReader } from './figures.ts';
 import type { PriceBook } from './price-book.ts';
 import { BookEncoder, type SentBook } from './price-book.ts';
-import { FigureReader, type PriceOptions, price, readQuote } from './pricing.ts';
+import { type PriceOptions, price } from './pricing.ts';
 import type { PriceRequest, Quote } from './quote.ts';
+import { readQuote } from './quoting.ts';
 import { type BatchTask, joinCarts, writeCart } from './wire.ts';
 
 export interface PricingPoolOptions {

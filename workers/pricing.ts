@@ -3,25 +3,43 @@
  * the order of the lines changes no total, and a second run gives the same bytes.
  *
  * It is computed in two steps, because the pool runs them on two threads. `figure` decides everything that is a number and
- * writes it down as a row of integers, with places in the book's and the request's lists instead of names; `readQuote` joins the
+ * writes it down as a row of integers (`figures.ts`), with places in the book's and the request's lists instead of names; `readQuote` joins the
  * row with the names. `price` is one after the other. So what crosses between threads is not a second form of a quote that
  * could drift from the first: it is the first half of the only one.
+ *
+ * The steps: unit prices (`price-lookup.ts`), converted where the market is another (`tax.ts`); promotions and coupons
+ * (`promotion.ts`); shipping (`shipping.ts`); taxes on what is left (`tax.ts`).
  */
 import { invariant } from '../runtime/fault.ts';
-import { type Coupon, couponCode } from '../schema/coupon.ts';
 import type { PriceBook, PriceTerms } from '../schema/price-book.ts';
+import type { PriceList } from '../schema/price-list.ts';
+import type { PriceTaxes } from '../schema/rules.ts';
 import type { TaxRate } from '../schema/tax-rate.ts';
-import { limitsOf } from './coupon-limits.ts';
-import { LINES_MAX, QUANTITY_MAX } from './money.ts';
-import { type AppliedCoupon, applyCoupons } from './promotion.ts';
-import type { PriceRequest, Quote, QuotedDiscount, QuotedLine, QuotedShipping, QuotedTax } from './quote.ts';
-import { chooseShipping, type ShippingRules } from './shipping.ts';
-import { ratesAt, type TaxSums, taxLine } from './tax.ts';
+import {
+  DISCOUNTED,
+  EXPLAINED,
+  FigureReader,
+  GONE,
+  NO_SHIPPING,
+  NONE,
+  PRICED,
+  SHIPS_NOWHERE,
+  WITHOUT_PRICE,
+} from './figures.ts';
+import { type GoodsLine, type Parcel, parcelOf } from './goods.ts';
+import { LINES_MAX, QUANTITY_MAX, type RoundingMode, split } from './money.ts';
+import { type FoundPrice, findPrice, OWN_PRICE, openLists } from './price-lookup.ts';
+import { type Applied, offShipping, type Promoted, type PromotionRules, promote, type Trace } from './promotion.ts';
+import type { PriceRequest, Quote } from './quote.ts';
+import { readQuote } from './quoting.ts';
+import { chooseShipping, type ShippingChoice, type ShippingRules, wantsShipping } from './shipping.ts';
+import { convert, PER_LINE, type Taxed, type TaxSums, taxAll } from './tax.ts';
+import { NOWHERE, type TaxPlace, type TaxSet, taxPlace } from './tax-place.ts';
 
 /** What `figure` reads of a price book; a pricing thread has only this. */
-export interface PricingView extends ShippingRules {
+export interface PricingView extends ShippingRules, PromotionRules {
   readonly products: { get(sku: string): PriceTerms | undefined };
-  readonly coupons: ReadonlyMap<string, Coupon>;
+  readonly priceLists: readonly PriceList[];
   readonly taxRates: readonly TaxRate[];
 }
 
@@ -37,212 +55,207 @@ export function price(book: PriceBook, request: PriceRequest, options: PriceOpti
   return readQuote(book, request, options, new FigureReader(row));
 }
 
-const PRICED = 0;
-const WITHOUT_PRICE = 1;
-const GONE = 2;
-/** In place of a shipping method's place in the list. */
-const NO_SHIPPING = -1;
-const SHIPS_NOWHERE = -2;
-
-/**
- * Appends the figures of one cart to `out`: for each line status, unit price, discount, tax and contained tax; then the number of
- * coupons and each one's place and amount; the shipping method's place, price, tax and contained tax; the number of
- * tax rates and each one's place, base and amount.
- */
-export function figure(view: PricingView, request: PriceRequest, out: number[]): void {
-  const { lines, currency, destination } = request;
-  invariant(lines.length <= LINES_MAX, `a cart of at most ${LINES_MAX} lines is priced`);
-  const ids: string[] = [];
-  const terms: (PriceTerms | undefined)[] = [];
-  const subtotals: number[] = [];
-  const discounts: number[] = [];
-  let sold = false;
-  for (const { id, sku, quantity } of lines) {
-    invariant(Number.isInteger(quantity) && quantity >= 1 && quantity <= QUANTITY_MAX, 'a quantity is 1 to 999');
-    const product = view.products.get(sku);
-    const unitPrice = product?.active ? product.prices[currency] : undefined;
-    if (unitPrice !== undefined) sold = true;
-    ids.push(id);
-    terms.push(product);
-    subtotals.push(unitPrice === undefined ? 0 : unitPrice * quantity);
-    discounts.push(0);
-  }
-  const applied =
-    request.coupons.length === 0
-      ? []
-      : applyCoupons(request.coupons, view.coupons, currency, ids, subtotals, discounts);
-  const here = ratesAt(view.taxRates, destination);
+/** Appends the figures of one cart to `out`. `trace` hears of every promotion that was looked at. */
+export function figure(view: PricingView, request: PriceRequest, out: number[], trace?: Trace): void {
+  const place = taxPlace(view.taxRates, view.zones, request.destination, request.at ?? 0, request.exemption);
+  const rounding = view.store.taxRounding ?? PER_LINE;
+  const lines = goodsOf(view, request, place, rounding.mode);
+  const shippingNow = () => {
+    const choice = shippingFor(view, request, place, rounding.mode, parcelOf(lines));
+    return choice === null ? null : { method: view.shippingMethods[choice.index]?.id ?? '', price: choice.price };
+  };
+  const promoted = promote(view, request, lines, shippingNow, trace);
+  const parcel = parcelOf(lines);
+  const choice = shippingFor(view, request, place, rounding.mode, parcel);
+  const offs = shippingOffs(view, request, choice, promoted.applied);
+  let shippingPrice = choice?.price ?? 0;
+  for (const off of offs) shippingPrice -= off;
+  for (const line of lines) line.price = line.left;
+  const parts = choice === null ? NO_PARTS : shippingParts(view, place, choice, shippingPrice, lines);
   const sums: TaxSums = new Map();
-  for (let i = 0; i < lines.length; i++) {
-    const product = terms[i];
-    const unitPrice = product?.active ? product.prices[currency] : undefined;
-    if (product === undefined || unitPrice === undefined) {
-      out.push(product?.active ? WITHOUT_PRICE : GONE, 0, 0, 0, 0);
-      continue;
-    }
-    const discount = discounts[i] ?? 0;
-    const tax = taxLine(view.taxRates, here, product.taxCategory, (subtotals[i] ?? 0) - discount, sums);
-    out.push(PRICED, unitPrice, discount, tax.added, tax.included);
-  }
-  writeCoupons(applied, out);
-  writeShipping(view, request, sold, here, sums, out);
+  taxAll(lines, parts, rounding, sums);
+  writePromotions(promoted, offs, out);
+  for (const line of lines) writeLine(view, request, line, out);
+  out.push(promoted.idle.length);
+  for (const position of promoted.idle) out.push(position);
+  writeShipping(view, request, parcel, choice, shippingPrice, parts, out);
   out.push(sums.size);
   const order = sums.size > 1 ? [...sums].sort(([a], [b]) => a - b) : sums;
   for (const [index, { base, amount }] of order) out.push(index, base, amount);
 }
 
-function writeCoupons(applied: readonly AppliedCoupon[], out: number[]): void {
+const NO_PARTS: readonly Taxed[] = Object.freeze([]);
+const NO_OFFS: readonly number[] = Object.freeze([]);
+const UNTAXED = NOWHERE.of('');
+
+function goodsOf(view: PricingView, request: PriceRequest, place: TaxPlace, mode: RoundingMode): GoodsLine[] {
+  const { lines } = request;
+  invariant(lines.length <= LINES_MAX, 'a cart has at most 200 lines');
+  const open = openLists(view.priceLists, request);
+  const goods: GoodsLine[] = [];
+  for (const line of lines) {
+    const { id, sku, quantity } = line;
+    invariant(Number.isInteger(quantity) && quantity >= 1 && quantity <= QUANTITY_MAX, 'a quantity is 1 to 999');
+    const product = view.products.get(sku);
+    const at = product?.active ? findPrice(view, product, line, open, request) : null;
+    const sold = at !== null && product !== undefined;
+    const set = sold ? place.of(product.taxCategory) : UNTAXED;
+    const unitPrice = sold ? marketPrice(at.amount, at.taxes, view, request, product, set, mode) : 0;
+    const subtotal = unitPrice * quantity;
+    goods.push({
+      id,
+      sku,
+      quantity,
+      product: sold ? product : undefined,
+      found: at,
+      unitPrice,
+      subtotal,
+      onSale: sold && at.sale,
+      set,
+      left: subtotal,
+      discounts: null,
+      price: 0,
+      added: 0,
+      included: 0,
+    });
+  }
+  return goods;
+}
+
+/** A stored price as it is in the destination's market: without a destination as it stands. */
+function marketPrice(
+  amount: number,
+  taxes: PriceTaxes,
+  view: PricingView,
+  request: PriceRequest,
+  product: PriceTerms,
+  set: TaxSet,
+  mode: RoundingMode,
+): number {
+  switch (taxes.kind) {
+    case 'as_rate':
+      return set.spared.length === 0 ? amount : convert(amount, set.listedFactor, set.factor, mode);
+    case 'net':
+      return convert(amount, null, set.factor, mode);
+    case 'gross': {
+      if (request.destination === null) return amount;
+      const home = taxPlace(view.taxRates, view.zones, taxes.home, request.at ?? 0);
+      return convert(amount, home.of(product.taxCategory).grossFactor, set.factor, mode);
+    }
+  }
+}
+
+/** The choice with its price as it is in the destination's market: an exempt buyer does not pay the tax contained in it. */
+function shippingFor(
+  view: PricingView,
+  request: PriceRequest,
+  place: TaxPlace,
+  mode: RoundingMode,
+  parcel: Parcel,
+): ShippingChoice | null {
+  const choice = chooseShipping(view, request, parcel);
+  if (choice === null || !request.exemption) return choice;
+  const set = place.of(view.shippingMethods[choice.index]?.taxCategory ?? '');
+  return { ...choice, price: convert(choice.price, set.listedFactor, set.factor, mode) };
+}
+
+/** What each applied promotion takes off the shipping; empty: none does. */
+function shippingOffs(
+  view: PricingView,
+  request: PriceRequest,
+  choice: ShippingChoice | null,
+  applied: readonly Applied[],
+): readonly number[] {
+  if (choice === null || !applied.some(({ shipping }) => shipping !== null)) return NO_OFFS;
+  const method = view.shippingMethods[choice.index]?.id ?? '';
+  let left = choice.price;
+  return applied.map(({ shipping }) => {
+    const off = shipping === null ? 0 : offShipping(shipping, method, left, request.currency);
+    left -= off;
+    return off;
+  });
+}
+
+/** The shipping as what it is taxed as: as its method says, or as the goods in it. */
+function shippingParts(
+  view: PricingView,
+  place: TaxPlace,
+  { index }: ShippingChoice,
+  price: number,
+  lines: readonly GoodsLine[],
+): readonly Taxed[] {
+  const own = view.shippingMethods[index]?.taxCategory ?? '';
+  if (view.store.shippingTaxedAs !== 'goods') return [taxedPart(place, '~', own, price)];
+  const costs = new Map<string, number>();
+  for (const { product, left } of lines) {
+    if (product === undefined || product.digital === true || left === 0) continue;
+    costs.set(product.taxCategory, (costs.get(product.taxCategory) ?? 0) + left);
+  }
+  const categories = [...costs.keys()].sort();
+  if (categories.length === 0) return [taxedPart(place, '~', own, price)];
+  const weights = categories.map((category) => costs.get(category) ?? 0);
+  const prices = split(price, weights, categories);
+  return categories.map((category, i) => taxedPart(place, `~${category}`, category, prices[i] ?? 0));
+}
+
+/** `~` is after all ids of lines, so that among equal remainders a line comes first. */
+function taxedPart(place: TaxPlace, id: string, category: string, amount: number): Taxed {
+  return { id, set: place.of(category), price: amount, added: 0, included: 0 };
+}
+
+function writeLine(view: PricingView, request: PriceRequest, line: GoodsLine, out: number[]): void {
+  const { found } = line;
+  if (found === null || line.product === undefined) {
+    out.push(view.products.get(line.sku)?.active ? WITHOUT_PRICE : GONE, 0, 0, 0, 0);
+    return;
+  }
+  const { unitPrice, discounts } = line;
+  const plain = found.list === OWN_PRICE && !found.sale && found.amount === unitPrice;
+  const marks = (plain ? 0 : EXPLAINED) + (discounts === null ? 0 : DISCOUNTED);
+  out.push(PRICED + marks, unitPrice, line.subtotal - line.left, line.added, line.included);
+  if (!plain) {
+    const compareAt =
+      found.compareAt < 0 || found.amount === unitPrice ? found.compareAt : compareAtOf(view, request, line, found);
+    out.push(found.list, found.tier, compareAt, found.sale ? 1 : 0, found.amount);
+  }
+  if (discounts === null) return;
+  out.push(discounts.length / 3);
+  for (const figureOf of discounts) out.push(figureOf);
+}
+
+function compareAtOf(view: PricingView, request: PriceRequest, line: GoodsLine, found: FoundPrice): number {
+  const mode = (view.store.taxRounding ?? PER_LINE).mode;
+  const { product, set } = line;
+  if (product === undefined) return NONE;
+  return marketPrice(found.compareAt, found.taxes, view, request, product, set, mode);
+}
+
+function writePromotions({ applied }: Promoted, offs: readonly number[], out: number[]): void {
   out.push(applied.length);
-  for (const { position, amount } of applied) out.push(position, amount);
+  for (let i = 0; i < applied.length; i++) {
+    const { ready, coupon, amount, gift } = applied[i] as Applied;
+    out.push(ready?.place ?? NONE, coupon, amount, offs[i] ?? 0, gift ? 1 : 0);
+  }
 }
 
 function writeShipping(
   view: PricingView,
   request: PriceRequest,
-  sold: boolean,
-  here: readonly number[],
-  sums: TaxSums,
+  parcel: Parcel,
+  choice: ShippingChoice | null,
+  price: number,
+  parts: readonly Taxed[],
   out: number[],
 ): void {
-  const { currency, destination, shippingMethod } = request;
-  const choice = sold ? chooseShipping(view, currency, destination, shippingMethod) : null;
-  const method = choice === null ? undefined : view.shippingMethods[choice.index];
-  if (choice === null || method === undefined) {
-    const wanted = sold && (shippingMethod !== null || view.store.defaultShipping !== null);
-    out.push(wanted ? SHIPS_NOWHERE : NO_SHIPPING, 0, 0, 0);
+  if (choice === null) {
+    out.push(wantsShipping(view.store, request, parcel) ? SHIPS_NOWHERE : NO_SHIPPING, NONE, 0, 0, 0, 0, 0);
     return;
   }
-  const tax = taxLine(view.taxRates, here, method.taxCategory, choice.price, sums);
-  out.push(choice.index, choice.price, tax.added, tax.included);
-}
-
-/** Reads figures one after the other; several carts' rows may follow each other in one array. */
-export class FigureReader {
-  readonly #figures: ArrayLike<number>;
-  #at: number;
-
-  constructor(figures: ArrayLike<number>, at = 0) {
-    this.#figures = figures;
-    this.#at = at;
+  let added = 0;
+  let included = 0;
+  for (const part of parts) {
+    added += part.added;
+    included += part.included;
   }
-
-  /** True, and past it, where a cart's row is the mark of one that could not be figured (NaN). */
-  skipFailed(): boolean {
-    if (!Number.isNaN(this.#figures[this.#at])) return false;
-    this.#at++;
-    return true;
-  }
-
-  next(): number {
-    const value = this.#figures[this.#at++];
-    invariant(value !== undefined, 'a row of figures ended too early');
-    return value;
-  }
-}
-
-/** Joins one cart's figures with the names of the book and request that they were computed from. */
-export function readQuote(book: PriceBook, request: PriceRequest, options: PriceOptions, figures: FigureReader): Quote {
-  const warnings: string[] = [];
-  const lines = request.lines.map((line): QuotedLine => {
-    const status = figures.next();
-    if (status !== PRICED) warnings.push(`${status === GONE ? 'sku_gone' : 'price_unavailable'}:${line.sku}`);
-    const unitPrice = figures.next();
-    const discount = figures.next();
-    const tax = figures.next();
-    const taxIncluded = figures.next();
-    const subtotal = unitPrice * line.quantity;
-    return {
-      id: line.id,
-      sku: line.sku,
-      name: book.products.get(line.sku)?.name ?? line.sku,
-      quantity: line.quantity,
-      unitPrice,
-      subtotal,
-      discount,
-      tax,
-      taxIncluded,
-      total: subtotal - discount + tax,
-    };
-  });
-  const unpriced = warnings.length > 0;
-  const discounts = readDiscounts(book, request, figures, warnings);
-  const shippingIndex = figures.next();
-  const shipping = readShipping(book, shippingIndex, figures);
-  const method = shipping?.method ?? null;
-  if (shippingIndex === SHIPS_NOWHERE || (method !== null && (request.shippingMethod ?? method) !== method)) {
-    warnings.push(`shipping_unavailable:${request.shippingMethod ?? book.store.defaultShipping ?? ''}`);
-  }
-  const taxes = readTaxes(book, figures);
-  let subtotal = 0;
-  let discount = 0;
-  let taxAdded = shipping?.tax ?? 0;
-  let taxIncluded = shipping?.taxIncluded ?? 0;
-  for (const line of lines) {
-    subtotal += line.subtotal;
-    discount += line.discount;
-    taxAdded += line.tax;
-    taxIncluded += line.taxIncluded;
-  }
-  const shippingPrice = shipping?.price ?? 0;
-  const total = subtotal - discount + shippingPrice + taxAdded;
-  invariant(Number.isSafeInteger(total) && total >= 0, 'a total is an integer of at least 0');
-  return {
-    bookVersion: book.version,
-    currency: request.currency,
-    lines,
-    discounts,
-    shipping,
-    taxes,
-    taxState: request.destination === null ? 'unknown' : options.final === true ? 'final' : 'estimated',
-    subtotal,
-    discount,
-    shippingPrice,
-    taxAdded,
-    taxIncluded,
-    total,
-    ...limitsOf(book, discounts),
-    ...(unpriced
-      ? { blocked: 'price_unavailable' as const }
-      : shippingIndex === SHIPS_NOWHERE
-        ? { blocked: 'shipping_unavailable' as const }
-        : undefined),
-    warnings,
-  };
-}
-
-function readDiscounts(
-  book: PriceBook,
-  request: PriceRequest,
-  figures: FigureReader,
-  warnings: string[],
-): QuotedDiscount[] {
-  const discounts: QuotedDiscount[] = [];
-  for (let left = figures.next(); left > 0; left--) {
-    const code = couponCode(request.coupons[figures.next()] ?? '');
-    const amount = figures.next();
-    if (amount > 0) discounts.push({ code, label: book.coupons.get(code)?.label ?? code, amount });
-    else warnings.push(`coupon_not_applicable:${code}`);
-  }
-  return discounts;
-}
-
-function readShipping(book: PriceBook, index: number, figures: FigureReader): QuotedShipping | null {
-  const price = figures.next();
-  const tax = figures.next();
-  const taxIncluded = figures.next();
-  const method = book.shippingMethods[index];
-  if (method === undefined) return null;
-  return { method: method.id, price, tax, taxIncluded, total: price + tax };
-}
-
-function readTaxes(book: PriceBook, figures: FigureReader): QuotedTax[] {
-  const taxes: QuotedTax[] = [];
-  for (let left = figures.next(); left > 0; left--) {
-    const rate = book.taxRates[figures.next()];
-    const base = figures.next();
-    const amount = figures.next();
-    invariant(rate !== undefined, 'a quote names only tax rates of its book');
-    taxes.push({ name: rate.name, ratePpm: rate.ratePpm, base, amount, included: rate.included });
-  }
-  return taxes;
+  out.push(choice.index, choice.zone, price, choice.price, added, included, choice.byCarrier ? 1 : 0);
 }

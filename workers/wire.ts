@@ -7,7 +7,7 @@
  * msgpackr 1.4 µs, bare figures 0.1 µs. Names therefore stay on the caller's side, which has the book and the request anyway.
  */
 import type { SentBook } from './price-book.ts';
-import type { PriceLine, PriceRequest } from './quote.ts';
+import type { Destination, PriceLine, PriceRequest } from './quote.ts';
 
 export interface BatchTask {
   readonly book: SentBook;
@@ -15,6 +15,12 @@ export interface BatchTask {
 }
 
 const END = '\n';
+
+/** What few carts have: one field of JSON, empty where there is none of it. */
+type Extras = Pick<
+  PriceRequest,
+  'customerGroup' | 'channel' | 'firstOrder' | 'exemption' | 'withoutGifts' | 'carrierPrices'
+> & { readonly locked?: readonly (PriceLine['locked'] | null)[] };
 
 /**
  * Adds a cart's fields to `out`; the fields of a batch are joined by line feeds. A field that holds one itself is sent empty: no sku,
@@ -26,12 +32,24 @@ export function writeCart(request: PriceRequest, out: string[]): void {
     field(request.currency),
     destination === null ? '' : field(destination.country),
     destination === null ? '' : field(destination.region ?? ''),
+    destination === null ? '' : field(destination.postalCode ?? ''),
     field(request.shippingMethod ?? ''),
+    `${request.at ?? 0}`,
+    extrasOf(request),
     `${coupons.length}`,
   );
   for (const code of coupons) out.push(field(code));
   out.push(`${lines.length}`);
   for (const { id, sku, quantity } of lines) out.push(field(id), field(sku), `${quantity}`);
+}
+
+function extrasOf(request: PriceRequest): string {
+  const { customerGroup, channel, firstOrder, exemption, withoutGifts, carrierPrices, lines } = request;
+  const locks = lines.some(({ locked }) => locked !== undefined);
+  const plain = !customerGroup && !channel && !firstOrder && !exemption && !withoutGifts && !carrierPrices && !locks;
+  if (plain) return '';
+  const extras = { customerGroup, channel, firstOrder, exemption, withoutGifts, carrierPrices };
+  return JSON.stringify(locks ? { ...extras, locked: lines.map(({ locked }) => locked ?? null) } : extras);
 }
 
 function field(text: string): string {
@@ -50,16 +68,34 @@ export function* readCarts(text: string): Generator<PriceRequest> {
     const currency = next();
     const country = next();
     const region = next();
+    const postalCode = next();
     const method = next();
+    const instant = Number(next());
+    const extras = next();
     const coupons = Array.from({ length: Number(next()) }, next);
     const lines: PriceLine[] = [];
     for (let left = Number(next()); left > 0; left--) lines.push({ id: next(), sku: next(), quantity: Number(next()) });
-    yield {
+    const request: PriceRequest = {
       currency,
       lines,
-      destination: country === '' ? null : region === '' ? { country } : { country, region },
+      destination: country === '' ? null : placeOf(country, region, postalCode),
       coupons,
       shippingMethod: method === '' ? null : method,
+      at: instant,
     };
+    yield extras === '' ? request : withExtras(request, JSON.parse(extras) as Extras);
   }
+}
+
+function placeOf(country: string, region: string, postalCode: string): Destination {
+  if (region === '' && postalCode === '') return { country };
+  return { country, ...(region === '' ? undefined : { region }), ...(postalCode === '' ? undefined : { postalCode }) };
+}
+
+function withExtras(request: PriceRequest, { locked, ...extras }: Extras): PriceRequest {
+  const lines = request.lines.map((line, i) => {
+    const lock = locked?.[i];
+    return lock ? { ...line, locked: lock } : line;
+  });
+  return { ...request, ...extras, lines };
 }
