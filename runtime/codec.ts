@@ -9,6 +9,7 @@
  * So an actor's table of keys is a function of its rows, and no second source can disagree with it.
  */
 import { Packr } from 'msgpackr';
+import { packPlain } from './event-bytes.ts';
 
 const packr = new Packr({ useRecords: false, variableMapSize: true });
 
@@ -22,8 +23,9 @@ export function decode(bytes: Uint8Array): unknown {
   return packr.unpack(bytes);
 }
 
+/** The bytes are for an append, not to be kept (`event-bytes.ts`). */
 export function encodeEvent(event: unknown): Uint8Array {
-  return packr.pack([event]);
+  return packPlain(event) ?? packr.pack([event]);
 }
 
 /** The same row, recording an answer under `keyHash`. */
