@@ -6,7 +6,16 @@ import type { CartStatus } from '../actors/cart-protocol.ts';
 import { type CartLine, type CartState, CHANNEL_DEFAULT, isLive, lockedPrice } from '../actors/cart-state.ts';
 import type { Destination, PriceLine, PriceRequest, Quote, QuotedLine } from '../workers/quote.ts';
 import type { StockCopy } from './app.ts';
-import { destinationJson, discountsJson, moneyTail, shippingJson, stringsJson, taxesJson, timestamp } from './json.ts';
+import {
+  type MoneyPieces,
+  moneyPieces,
+  writeDestination,
+  writeDiscounts,
+  writeShipping,
+  writeStrings,
+  writeTaxes,
+} from './json.ts';
+import { fragment, JsonWriter } from './json-writer.ts';
 
 export type ShownState = Exclude<CartStatus, 'absent'>;
 /** How a line's stock is shown, as an index: it is packed as that. */
@@ -100,22 +109,64 @@ export function markShort(cart: CartFacts, stock: Pick<StockCopy, 'get'>): void 
   }
 }
 
+/** As text, where it becomes part of another document. */
 export function cartJson(cart: CartFacts, quote: Quote): string {
-  const tail = moneyTail(cart.request.currency);
-  let out = `{"id":"${cart.id}","version":${cart.version},"state":"${cart.state}",`;
-  if (cart.orderId !== null) out += `"orderId":"${cart.orderId}",`;
-  out += `"currency":"${cart.request.currency}","destination":${destinationJson(cart.request.destination)},"lines":[`;
+  return Buffer.from(cartBytes(cart, quote)).toString();
+}
+
+const out = new JsonWriter();
+const F = {
+  id: fragment('{"id":"'),
+  version: fragment('","version":'),
+  state: fragment(',"state":"'),
+  orderId: fragment('","orderId":"'),
+  currency: fragment('","currency":"'),
+  destination: fragment('","destination":'),
+  lines: fragment(',"lines":['),
+  sku: fragment('","sku":"'),
+  name: fragment('","name":'),
+  quantity: fragment(',"kind":"item","quantity":'),
+  unitPrice: fragment(',"unitPrice":{"amount":'),
+  hold: fragment('","hold":{"id":"'),
+  holdExpiresAt: fragment('","expiresAt":'),
+  coupons: fragment('],"coupons":'),
+  discounts: fragment(',"discounts":'),
+  shipping: fragment(',"shipping":'),
+  totals: fragment(',"totals":{"subtotal":{"amount":'),
+  taxes: fragment(',"taxes":'),
+  taxState: fragment(',"taxState":"'),
+  warnings: fragment('","warnings":'),
+  createdAt: fragment(',"createdAt":'),
+  updatedAt: fragment(',"updatedAt":'),
+  expiresAt: fragment(',"expiresAt":'),
+} as const;
+
+/** The document's bytes (UTF-8); to be sent, not to be kept (`json-writer.ts`). */
+export function cartBytes(cart: CartFacts, quote: Quote): Uint8Array {
+  const { request } = cart;
+  const money = moneyPieces(request.currency);
+  out.begin().bytes(F.id).raw(cart.id).bytes(F.version).number(cart.version).bytes(F.state).raw(cart.state);
+  if (cart.orderId !== null) out.bytes(F.orderId).raw(cart.orderId);
+  out.bytes(F.currency).raw(request.currency).bytes(F.destination);
+  writeDestination(out, request.destination);
+  out.bytes(F.lines);
   for (let i = 0; i < quote.lines.length; i++) {
-    if (i > 0) out += ',';
+    if (i > 0) out.raw(',');
     const line = quote.lines[i] as QuotedLine;
-    out += lineJson(line, factsOf(cart, line.id, i), tail);
+    writeLine(line, factsOf(cart, line.id, i), money);
   }
-  out +=
-    `],"coupons":${stringsJson(cart.request.coupons)},"discounts":${discountsJson(quote.discounts, tail)}` +
-    `,"shipping":${shippingJson(quote.shipping, tail)},"totals":${totalsJson(quote, tail)}` +
-    `,"taxes":${taxesJson(quote.taxes, tail)},"taxState":"${quote.taxState}","warnings":${warningsJson(quote.warnings)}` +
-    `,"createdAt":"${timestamp(cart.createdAt)}","updatedAt":"${timestamp(cart.updatedAt)}","expiresAt":"${timestamp(cart.expiresAt)}"}`;
-  return out;
+  out.bytes(F.coupons);
+  writeStrings(out, request.coupons);
+  out.bytes(F.discounts);
+  writeDiscounts(out, quote.discounts, money);
+  out.bytes(F.shipping);
+  writeShipping(out, quote.shipping, money);
+  writeTotals(quote, money);
+  out.bytes(F.taxes);
+  writeTaxes(out, quote.taxes, money);
+  out.bytes(F.taxState).raw(quote.taxState).bytes(F.warnings).raw(warningsJson(quote.warnings));
+  out.bytes(F.createdAt).time(cart.createdAt).bytes(F.updatedAt).time(cart.updatedAt);
+  return out.bytes(F.expiresAt).time(cart.expiresAt).raw('}').take();
 }
 
 /** A quote keeps the order of the lines that it was asked for, but may leave one out. */
@@ -126,22 +177,21 @@ export function factsOf(cart: CartFacts, lineId: string, guess: number): LineFac
 }
 const NO_FACTS: LineFacts = Object.freeze({ stock: OK, holdId: null, holdExpiresAt: 0 });
 
-function lineJson(line: QuotedLine, facts: LineFacts, tail: string): string {
-  const hold =
-    facts.holdId === null ? '' : `,"hold":{"id":"${facts.holdId}","expiresAt":"${timestamp(facts.holdExpiresAt)}"}`;
-  return (
-    `{"id":"${line.id}","sku":"${line.sku}","name":${JSON.stringify(line.name)},"kind":"item","quantity":${line.quantity}` +
-    `,"unitPrice":{"amount":${line.unitPrice}${tail},"subtotal":{"amount":${line.subtotal}${tail},"discount":{"amount":${line.discount}${tail}` +
-    `,"tax":{"amount":${line.tax}${tail},"taxIncluded":{"amount":${line.taxIncluded}${tail},"total":{"amount":${line.total}${tail}` +
-    `,"stock":"${LINE_STOCK[facts.stock]}"${hold}}`
-  );
+function writeLine(line: QuotedLine, facts: LineFacts, money: MoneyPieces): void {
+  out.bytes(F.id).raw(line.id).bytes(F.sku).raw(line.sku).bytes(F.name).text(line.name);
+  out.bytes(F.quantity).number(line.quantity).bytes(F.unitPrice).number(line.unitPrice);
+  out.bytes(money.subtotal).number(line.subtotal).bytes(money.discount).number(line.discount);
+  out.bytes(money.tax).number(line.tax).bytes(money.taxIncluded).number(line.taxIncluded);
+  out.bytes(money.total).number(line.total);
+  out.bytes(money.stock).raw(LINE_STOCK[facts.stock] ?? '');
+  if (facts.holdId === null) out.raw('"}');
+  else out.bytes(F.hold).raw(facts.holdId).bytes(F.holdExpiresAt).time(facts.holdExpiresAt).raw('}}');
 }
 
-export function totalsJson(quote: Quote, tail: string): string {
-  return (
-    `{"subtotal":{"amount":${quote.subtotal}${tail},"discount":{"amount":${quote.discount}${tail},"shipping":{"amount":${quote.shippingPrice}${tail}` +
-    `,"taxAdded":{"amount":${quote.taxAdded}${tail},"taxIncluded":{"amount":${quote.taxIncluded}${tail},"total":{"amount":${quote.total}${tail}}`
-  );
+function writeTotals(quote: Quote, money: MoneyPieces): void {
+  out.bytes(F.totals).number(quote.subtotal).bytes(money.discount).number(quote.discount);
+  out.bytes(money.shipping).number(quote.shippingPrice).bytes(money.taxAdded).number(quote.taxAdded);
+  out.bytes(money.taxIncluded).number(quote.taxIncluded).bytes(money.total).number(quote.total).bytes(money.end);
 }
 
 /** Pricing says `code:subject`. */

@@ -1,32 +1,14 @@
 /**
  * Writing JSON by hand, for the answers that are made most often. What these functions write is held to the schemas by tests.
  * Ids, codes and times are written as they are: they never hold a character that JSON escapes. Whatever a person typed goes
- * through `JSON.stringify`.
+ * through `JsonWriter.text`.
  */
 import type { Destination, QuotedDiscount, QuotedShipping, QuotedTax } from '../workers/quote.ts';
-
-const DAY_MS = 86_400_000;
-const DAYS_MAX = 1_000;
-/** `2026-11-22T` by the number of the day: few days are named again and again, and `toISOString` takes over 1 µs. */
-const days = new Map<number, string>();
-const TWO_DIGITS = Array.from({ length: 60 }, (_, n) => String(n).padStart(2, '0'));
+import { fragment, type JsonWriter } from './json-writer.ts';
 
 /** RFC 3339 in UTC with milliseconds. */
 export function timestamp(ms: number): string {
-  const day = Math.floor(ms / DAY_MS);
-  let date = days.get(day);
-  if (date === undefined) {
-    date = new Date(ms).toISOString().slice(0, -'00:00:00.000Z'.length);
-    if (days.size >= DAYS_MAX) days.clear();
-    days.set(day, date);
-  }
-  const time = ms - day * DAY_MS;
-  const seconds = Math.floor(time / 1000);
-  const minutes = Math.floor(seconds / 60);
-  const hours = Math.floor(minutes / 60);
-  const milliseconds = time - seconds * 1000;
-  const padding = milliseconds < 10 ? '00' : milliseconds < 100 ? '0' : '';
-  return `${date}${TWO_DIGITS[hours]}:${TWO_DIGITS[minutes - hours * 60]}:${TWO_DIGITS[seconds - minutes * 60]}.${padding}${milliseconds}Z`;
+  return new Date(ms).toISOString();
 }
 
 /** The end of every Money in one currency; the amount is written before it. */
@@ -39,44 +21,96 @@ export function rateOf(ratePpm: number): number {
   return ratePpm / 1_000_000;
 }
 
-export function destinationJson(destination: Destination | null): string {
-  if (destination === null) return 'null';
-  let out = `{"country":"${destination.country}"`;
-  if (destination.region !== undefined) out += `,"region":"${destination.region}"`;
-  if (destination.postalCode !== undefined) out += `,"postalCode":${JSON.stringify(destination.postalCode)}`;
-  return `${out}}`;
+/**
+ * What stands between two amounts in one currency: each piece ends the Money before it and begins the member of its name, up to the
+ * amount; `stock`, `included` and `end` begin no Money.
+ */
+export type MoneyPieces = Readonly<Record<(typeof AMOUNTS)[number] | 'stock' | 'included' | 'end', Uint8Array>>;
+
+const AMOUNTS = ['subtotal', 'discount', 'shipping', 'tax', 'taxAdded', 'taxIncluded', 'total', 'amount'] as const;
+const CURRENCIES_MAX = 500;
+const pieces = new Map<string, MoneyPieces>();
+
+export function moneyPieces(currency: string): MoneyPieces {
+  let known = pieces.get(currency);
+  if (known === undefined) {
+    const tail = moneyTail(currency);
+    const amounts = AMOUNTS.map((name) => [name, fragment(`${tail},"${name}":{"amount":`)] as const);
+    known = Object.freeze({
+      ...(Object.fromEntries(amounts) as Record<(typeof AMOUNTS)[number], Uint8Array>),
+      stock: fragment(`${tail},"stock":"`),
+      included: fragment(`${tail},"included":`),
+      end: fragment(`${tail}}`),
+    });
+    if (pieces.size >= CURRENCIES_MAX) pieces.clear();
+    pieces.set(currency, known);
+  }
+  return known;
 }
 
-export function discountsJson(discounts: readonly QuotedDiscount[], tail: string): string {
-  let out = '[';
+const COUNTRY = fragment('{"country":"');
+const REGION = fragment('","region":"');
+const POSTAL_CODE = fragment(',"postalCode":');
+const AMOUNT = fragment(',"amount":{"amount":');
+const PRICE = fragment(',"price":{"amount":');
+const BASE = fragment(',"base":{"amount":');
+
+export function writeDestination(out: JsonWriter, destination: Destination | null): void {
+  if (destination === null) {
+    out.raw('null');
+    return;
+  }
+  out.bytes(COUNTRY).raw(destination.country);
+  if (destination.region !== undefined) out.bytes(REGION).raw(destination.region);
+  out.raw('"');
+  if (destination.postalCode !== undefined) out.bytes(POSTAL_CODE).text(destination.postalCode);
+  out.raw('}');
+}
+
+export function writeDiscounts(out: JsonWriter, discounts: readonly QuotedDiscount[], money: MoneyPieces): void {
+  out.raw('[');
   for (let i = 0; i < discounts.length; i++) {
     const discount = discounts[i] as QuotedDiscount;
-    if (i > 0) out += ',';
-    out += `{"code":${JSON.stringify(discount.code)},"label":${JSON.stringify(discount.label)},"amount":{"amount":${discount.amount}${tail}}`;
+    out
+      .raw(i > 0 ? ',{"code":' : '{"code":')
+      .text(discount.code)
+      .raw(',"label":')
+      .text(discount.label);
+    out.bytes(AMOUNT).number(discount.amount).bytes(money.end);
   }
-  return `${out}]`;
+  out.raw(']');
 }
 
-export function shippingJson(shipping: QuotedShipping | null, tail: string): string {
-  if (shipping === null) return 'null';
-  return (
-    `{"method":${JSON.stringify(shipping.method)},"price":{"amount":${shipping.price}${tail},"tax":{"amount":${shipping.tax}${tail}` +
-    `,"taxIncluded":{"amount":${shipping.taxIncluded}${tail},"total":{"amount":${shipping.total}${tail}}`
-  );
+export function writeShipping(out: JsonWriter, shipping: QuotedShipping | null, money: MoneyPieces): void {
+  if (shipping === null) {
+    out.raw('null');
+    return;
+  }
+  out.raw('{"method":').text(shipping.method).bytes(PRICE).number(shipping.price);
+  out.bytes(money.tax).number(shipping.tax).bytes(money.taxIncluded).number(shipping.taxIncluded);
+  out.bytes(money.total).number(shipping.total).bytes(money.end);
 }
 
-export function taxesJson(taxes: readonly QuotedTax[], tail: string): string {
-  let out = '[';
+export function writeTaxes(out: JsonWriter, taxes: readonly QuotedTax[], money: MoneyPieces): void {
+  out.raw('[');
   for (let i = 0; i < taxes.length; i++) {
     const tax = taxes[i] as QuotedTax;
-    if (i > 0) out += ',';
-    out +=
-      `{"name":${JSON.stringify(tax.name)},"rate":${rateOf(tax.ratePpm)},"base":{"amount":${tax.base}${tail}` +
-      `,"amount":{"amount":${tax.amount}${tail},"included":${tax.included}}`;
+    out
+      .raw(i > 0 ? ',{"name":' : '{"name":')
+      .text(tax.name)
+      .raw(',"rate":')
+      .number(rateOf(tax.ratePpm));
+    out.bytes(BASE).number(tax.base).bytes(money.amount).number(tax.amount);
+    out.bytes(money.included).raw(tax.included ? 'true}' : 'false}');
   }
-  return `${out}]`;
+  out.raw(']');
 }
 
-export function stringsJson(strings: readonly string[]): string {
-  return strings.length === 0 ? '[]' : JSON.stringify(strings);
+export function writeStrings(out: JsonWriter, strings: readonly string[]): void {
+  out.raw('[');
+  for (let i = 0; i < strings.length; i++) {
+    if (i > 0) out.raw(',');
+    out.text(strings[i] as string);
+  }
+  out.raw(']');
 }

@@ -34,7 +34,24 @@ it('whatever an event holds is read back as it was, by us and by the library', (
 });
 
 it('numbers at the edges of their forms are read back as they were', () => {
-  const edges = [0, -0, 1, -1, 127, 128, 255, 256, 65_535, 65_536, 2 ** 31, 2 ** 32 - 1, 2 ** 32, 1.5, -(2 ** 53), 1e300];
+  const edges = [
+    0,
+    -0,
+    1,
+    -1,
+    127,
+    128,
+    255,
+    256,
+    65_535,
+    65_536,
+    2 ** 31,
+    2 ** 32 - 1,
+    2 ** 32,
+    1.5,
+    -(2 ** 53),
+    1e300,
+  ];
   for (const edge of edges) {
     const [read] = packr.unpack(Buffer.from(packPlain(edge) ?? [])) as [number];
     assert.ok(Object.is(read, edge), String(edge));
@@ -69,7 +86,11 @@ it('what is not plain, deep or large is left to the library, and read back as it
 });
 
 it('events encoded one after the other, and one that failed between them, do not touch each other', () => {
-  const events = Array.from({ length: 5_000 }, (_, i) => ({ kind: 'line_set', at: 1_790_000_000_000 + i, sku: `SKU-${i}` }));
+  const events = Array.from({ length: 5_000 }, (_, i) => ({
+    kind: 'line_set',
+    at: 1_790_000_000_000 + i,
+    sku: `SKU-${i}`,
+  }));
   const rows = events.map((event, i) => {
     if (i % 7 === 0) assert.equal(packPlain({ i, bad: undefined }), null);
     return encodeEvent(event);

@@ -121,8 +121,8 @@ function putArray(items: readonly unknown[], depth: number): boolean {
 }
 
 function putObject(object: object, depth: number): boolean {
-  const { constructor } = object;
-  if (constructor !== undefined && constructor !== Object) return false;
+  const made = object.constructor;
+  if (made !== undefined && made !== Object) return false;
   const head = at++;
   let count = 0;
   for (const name in object) {
