@@ -10,6 +10,7 @@ import type { CartState } from '../actors/cart-state.ts';
 import type { OrderDoc } from '../actors/order-protocol.ts';
 import type { ActorRef, RenderContext, Rendered, Responder } from '../runtime/actor.ts';
 import { invariant } from '../runtime/fault.ts';
+import type { Stages } from '../runtime/stages.ts';
 import type { Quote } from '../workers/quote.ts';
 import type { Awaitable, Pricing, StockCopy } from './app.ts';
 import { type CartFacts, cartBytes, cartFacts, cartJson, markShort, unheldSkus } from './cart-document.ts';
@@ -26,6 +27,8 @@ type Refusal = Extract<CartReply, { ok: false }>;
 export interface CartResponderOptions {
   readonly pricing: Pricing;
   readonly stock: StockCopy;
+  /** Told when the answer that it follows is priced. Default: nobody is. */
+  readonly stages?: Stages | undefined;
 }
 
 /** First element of what is recorded; a reader refuses a form that it does not know. */
@@ -44,7 +47,7 @@ const RECORDED_REFUSALS: ReadonlySet<CartRefusal> = new Set([
 ] as const);
 
 export function cartResponder(options: CartResponderOptions): Responder<CartState, CartReply> {
-  const { pricing, stock } = options;
+  const { pricing, stock, stages } = options;
 
   /**
    * Prices the cart, and looks at the stock beside it. Where the stock cannot be read, an old copy or none is shown. Mostly neither has
@@ -68,7 +71,11 @@ export function cartResponder(options: CartResponderOptions): Responder<CartStat
 
   function renderCart(cart: CartFacts, created: boolean, keyed: boolean): Awaitable<Rendered> {
     const quote = quoteFor(cart, false);
-    if (quote instanceof Promise) return quote.then((known) => rendered(cart, known, created, keyed));
+    if (quote instanceof Promise) {
+      if (stages?.answering) stages.abandon();
+      return quote.then((known) => rendered(cart, known, created, keyed));
+    }
+    if (stages?.answering) stages.mark('price');
     return rendered(cart, quote, created, keyed);
   }
 

@@ -47,6 +47,8 @@ export interface Dispatch extends ExchangeContext {
 }
 
 export const BODY_BYTES_DEFAULT = 16_384;
+/** Whose stages are told: the durable write that a shop takes most of. */
+const FOLLOWED = 'addCartLine';
 /** Longer credentials are nobody's. */
 const BEARER_LENGTH_MAX = 512;
 const NO_QUERY: object = Object.freeze({});
@@ -141,6 +143,7 @@ export function compileRoute(route: AnyRoute, dispatch: Dispatch, timer: RouteTi
   const limiter = limited ? (limiters?.get(route.limit ?? 'default') ?? null) : null;
   const role: Role | null = route.access === 'none' || route.access === 'cart' ? null : route.access;
   const name = route.operationId;
+  const stages = name === FOLLOWED ? (dispatch.stages ?? null) : null;
 
   function refused(thrown: unknown, exchange: Exchange): ProblemReply {
     const quiet = thrown instanceof Fault && thrown.code !== 'internal' && thrown.code !== 'quarantined';
@@ -256,7 +259,11 @@ export function compileRoute(route: AnyRoute, dispatch: Dispatch, timer: RouteTi
     }
     const { rawKey, exchange } = call;
     const key = rawKey === undefined ? undefined : edgeKey(rawKey, route.method, exchange.path, raw ?? body);
-    return route.handle(new IncomingRequest(call, body, raw, key));
+    if (stages === null) return route.handle(new IncomingRequest(call, body, raw, key));
+    stages.begin(exchange, exchange.startedAt);
+    const reply = route.handle(new IncomingRequest(call, body, raw, key));
+    stages.handled();
+    return reply;
   }
 
   function answerWith(call: Call, bytes: Buffer): void {

@@ -9,6 +9,7 @@
  * that need no waiting, so a client that pipelines must be ready to repeat (under its idempotency key).
  */
 import type { Clock } from '../runtime/clock.ts';
+import type { Stages } from '../runtime/stages.ts';
 import { BodyReader } from './body.ts';
 import { TrustedProxies } from './client-address.ts';
 import { compileRoute, type Dispatch, type EdgeLog, type Operators } from './dispatch.ts';
@@ -58,6 +59,8 @@ export interface EdgeOptions {
   readonly trustedProxies?: readonly string[];
   /** Needed where routes ask for an operator. */
   readonly adminKeys?: Operators;
+  /** Follows a sample of the requests. Default: none. */
+  readonly stages?: Stages | undefined;
   /** Latencies are kept here; default: nowhere that is shown. */
   readonly metrics?: Metrics;
   /** Puts handlers of its own on the native server, before the routes (the feed). They are not guarded: see `isHostile`. */
@@ -112,6 +115,7 @@ export function createEdge(options: EdgeOptions): Edge {
     limiters: rateLimits === 'off' ? null : limitersOf(rateLimits),
     adminKeys: options.adminKeys ?? null,
     now: () => clock.monotonic(),
+    stages: options.stages,
     corsBlock: corsBlocks(origins),
     newRequestId: () => `${run}-${++requestIds}`,
   };

@@ -3,6 +3,7 @@
  * operators call is on the second where there is a second, and nowhere else.
  */
 import type { Clock } from '../runtime/clock.ts';
+import type { Stages } from '../runtime/stages.ts';
 import type { Config } from './config.ts';
 import type { EdgeLog } from './dispatch.ts';
 import { docsRoutes } from './docs.ts';
@@ -21,6 +22,7 @@ export interface EdgesOptions {
   readonly routes: readonly AnyRoute[];
   readonly feed: Feed;
   readonly metrics: Metrics;
+  readonly stages: Stages;
   readonly adminKeys: AdminKeys;
   readonly ready: () => Readiness;
 }
@@ -84,7 +86,7 @@ export async function openEdges(options: EdgesOptions): Promise<Edges> {
 }
 
 function edge(
-  { config, clock, log, metrics, adminKeys }: EdgesOptions,
+  { config, clock, log, metrics, stages, adminKeys }: EdgesOptions,
   routes: readonly AnyRoute[],
   attach: Parameters<typeof createEdge>[0]['attach'],
   exclusive: boolean,
@@ -98,6 +100,7 @@ function edge(
     trustedProxies: config.trustedProxies,
     adminKeys,
     metrics,
+    stages,
     ...(attach === undefined ? {} : { attach }),
     exclusive,
   });

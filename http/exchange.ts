@@ -6,6 +6,7 @@
  * States: open → answered | aborted. Both ends are final; what a handler returns after an abort is dropped and counted.
  */
 import { STATUS_CODES } from 'node:http';
+import type { Stages } from '../runtime/stages.ts';
 import type { RouteTimer } from './metrics.ts';
 import { PROBLEM_TYPE, problem } from './problem.ts';
 import type { EdgeReply } from './reply.ts';
@@ -18,6 +19,8 @@ export interface ExchangeContext {
   /** Answers ask the client to leave the connection. */
   draining: boolean;
   now(): number;
+  /** Follows a sample of the requests; none by default. */
+  readonly stages?: Stages | undefined;
   /** Headers, as a block, that CORS adds for this origin ('' for none). */
   corsBlock(origin: string): string;
 }
@@ -142,6 +145,7 @@ export class Exchange {
       if (bodiless) res.endWithoutBody();
       else res.end(body ?? '', close);
     });
+    if (context.stages !== undefined && context.stages.subject === this) context.stages.finish();
     this.#count(status);
     return failure;
   }
@@ -156,6 +160,7 @@ export class Exchange {
     this.#res = null;
     this.#context.stats.inFlight--;
     this.#context.stats.aborted++;
+    if (this.#context.stages?.subject === this) this.#context.stages.abandon();
     this.onAborted?.();
   }
 

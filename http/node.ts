@@ -11,6 +11,7 @@ import { NoticeVerifier } from '../payments/notice.ts';
 import { sandboxProvider } from '../payments/sandbox-client.ts';
 import type { EffectHandler } from '../runtime/actor.ts';
 import { ShardNews } from '../runtime/shard-news.ts';
+import { Stages } from '../runtime/stages.ts';
 import { Succession } from '../runtime/succession.ts';
 import { SystemClock } from '../runtime/system-clock.ts';
 import { Catalogue } from '../schema/catalogue.ts';
@@ -113,6 +114,7 @@ async function wire(
   const subjects = new SubjectKeys({ db, dataKey: secrets.dataKey });
   await subjects.check();
   const clock = new SystemClock();
+  const stages = new Stages({ now: () => clock.monotonic() });
 
   const bus = storage.embedded === null && config.redisUrl !== null ? await openBus(config, storage, clock, log) : null;
   if (bus !== null) closers.push(() => bus.close());
@@ -167,9 +169,10 @@ async function wire(
           database,
           bus,
           clock,
+          stages,
           types,
           join,
-          responders: { cart: cartResponder({ pricing, stock }), order: orderResponder(), sku: skuResponder() },
+          responders: { cart: cartResponder({ pricing, stock, stages }), order: orderResponder(), sku: skuResponder() },
           handlers: {
             ...(paymentHandlers(provider) as unknown as Record<string, EffectHandler>),
             'order.price': async (input) => pricing.price(input as PriceRequest, { final: true }),
@@ -239,6 +242,7 @@ async function wire(
   };
   const metrics = new Metrics();
   metrics.registerStats('actors', () => actors.stats);
+  metrics.registerStats('stages', () => stages.stats);
   registerClusterMetrics(metrics, bus, actors);
   if (stockNews !== null) metrics.registerStats('stock_news', () => ({ ...stockNews.stats }));
   if (bus !== null) metrics.registerStats('bus', () => ({ ...bus.stats }));
@@ -264,6 +268,7 @@ async function wire(
     routes: allRoutes(app),
     feed,
     metrics,
+    stages,
     adminKeys,
     ready: () => {
       const reasons = [...(draining ? ['draining'] : []), ...actors.reasonsNotToServe()];

@@ -1,5 +1,5 @@
 /**
- * What follows the end of a batch. Committed: the gate opens for everything that waited for its entries, in their order. Not: its
+ * What follows the end of a batch, and what is counted at its beginning. Committed: the gate opens for everything that waited for its entries, in their order. Not: its
  * actors leave memory, and everybody who waited for what is void now is told.
  */
 import type { Entry } from './cell.ts';
@@ -9,7 +9,9 @@ import type { Gate } from './gate.ts';
 import type { Handoff } from './handoff.ts';
 import type { Answers } from './idempotency.ts';
 import type { ProjectionRow } from './journal.ts';
+import type { Stats } from './metrics.ts';
 import type { Residents } from './residents.ts';
+import type { Stages } from './stages.ts';
 
 export interface BatchEndsOptions {
   readonly gate: Gate;
@@ -17,6 +19,9 @@ export interface BatchEndsOptions {
   readonly effects: Effects;
   readonly residents: Residents;
   readonly handoff: Handoff;
+  readonly stats: Stats;
+  /** Null: nothing is followed. */
+  readonly stages: Stages | null;
   /** Of the read side's rows. */
   readonly listeners: readonly ((row: ProjectionRow) => void)[];
   readonly report: (event: string, detail: Readonly<Record<string, unknown>>) => void;
@@ -29,8 +34,15 @@ export class BatchEnds {
     this.#options = options;
   }
 
+  sending(part: readonly Entry[], at: number): void {
+    const { stats, stages } = this.#options;
+    for (const entry of part) stats.laneWaitUs += (at - entry.enqueuedAt) * 1000;
+    stages?.markOf(part, 'lane');
+  }
+
   /** The gate opens for these, in order. */
   committed(part: readonly Entry[]): void {
+    this.#options.stages?.markOf(part, 'commit');
     for (const entry of part) {
       this.#options.residents.settled(entry);
       const { cell } = entry;

@@ -26,7 +26,7 @@ export interface Own<J extends GivingJournal> {
 }
 
 export interface IncarnationOptions<J extends GivingJournal>
-  extends Pick<ActorSystemOptions, 'clock' | 'responders' | 'handlers' | 'limits' | 'random'> {
+  extends Pick<ActorSystemOptions, 'clock' | 'responders' | 'handlers' | 'limits' | 'random' | 'stages'> {
   readonly types: readonly AnyActorType[];
   /** The journal that writes under the fences of that incarnation; closed with it. */
   readonly journal: (incarnation: string) => J;

@@ -13,6 +13,8 @@ import type { Limits } from './limits.ts';
 import type { Stats } from './metrics.ts';
 
 export interface LaneHost {
+  /** The part goes to the journal for the first time, at this monotonic time. */
+  sending(part: readonly Entry[], at: number): void;
   /** The part is durable, in this order. */
   committed(part: readonly Entry[]): void;
   /** The part is definitely not durable and never will be: its actors leave memory with all they have queued. */
@@ -221,8 +223,7 @@ export class Lane {
 
   async #write(part: Entry[]): Promise<void> {
     const batch = assemble(this.index, part);
-    const started = this.#clock.monotonic();
-    for (const entry of part) this.#stats.laneWaitUs += (started - entry.enqueuedAt) * 1000;
+    this.#host.sending(part, this.#clock.monotonic());
     for (let attempt = 0; !this.#closed(); attempt++) {
       this.state = 'writing';
       const sent = this.#clock.monotonic();

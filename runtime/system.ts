@@ -28,6 +28,7 @@ import type { QuarantinedActor } from './quarantine.ts';
 import type { Remote } from './remote.ts';
 import { Residents } from './residents.ts';
 import { laneOf } from './shard.ts';
+import type { Stages } from './stages.ts';
 import { Timers } from './timers.ts';
 import { Turns } from './turn.ts';
 
@@ -101,6 +102,8 @@ export interface ActorSystemOptions {
   readonly limits?: Partial<Limits>;
   /** Where the random part of new ids comes from. Default: the platform's cryptographic source; the simulator hands in a seeded one. */
   readonly random?: { nextUint32(): number };
+  /** Follows a sample of the commands through their stages. */
+  readonly stages?: Stages | undefined;
   /** Told of what an operator should know (quarantine, failed batches, fencing); must not throw. */
   readonly report?: (event: string, detail: Readonly<Record<string, unknown>>) => void;
 }
@@ -114,6 +117,7 @@ class System implements ActorSystem {
   readonly #limits: Limits;
   readonly #membership: Membership;
   readonly #stats: Stats = createStats();
+  readonly #stages: Stages | null;
   readonly #report: (event: string, detail: Readonly<Record<string, unknown>>) => void;
   readonly #kinds = new Map<string, Kind>();
   readonly #lanes: Lane[] = [];
@@ -131,6 +135,8 @@ class System implements ActorSystem {
 
   constructor(options: ActorSystemOptions) {
     const { journal, clock, membership } = options;
+    const stages = options.stages ?? null;
+    this.#stages = stages;
     const limits = limitsWith(options.limits);
     const stats = this.#stats;
     const report = options.report ?? (() => {});
@@ -183,6 +189,7 @@ class System implements ActorSystem {
       evict: (cell) => this.#residents.evict(cell, null),
       reach: (to, sender) => this.#intake.reach(to, sender),
       random: options.random,
+      stages,
       report,
     });
     this.#residents = new Residents({
@@ -233,10 +240,13 @@ class System implements ActorSystem {
       effects: this.#effects,
       residents: this.#residents,
       handoff: this.#handoff,
+      stats,
+      stages,
       listeners: this.#listeners,
       report,
     });
     const host = {
+      sending: (part: readonly Entry[], at: number) => ends.sending(part, at),
       committed: (part: readonly Entry[]) => ends.committed(part),
       failed: (part: readonly Entry[], fault: Fault) => ends.failed(part, fault),
       dropped: (entry: Entry) => ends.dropped(entry),
@@ -254,6 +264,7 @@ class System implements ActorSystem {
       const render = options.render === true;
       const call = new Call(ref, command, 'caller', deadline, resolve, reject, options.key, render);
       if (options.repeatable === true) call.repeatable = true;
+      if (this.#stages?.handling) this.#stages.asked(call);
       this.#intake.submit(call, options.fresh === true);
     });
   }

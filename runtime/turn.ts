@@ -25,6 +25,7 @@ import type { Lane } from './lane.ts';
 import type { Limits } from './limits.ts';
 import type { Membership } from './members.ts';
 import type { Stats } from './metrics.ts';
+import type { Stages } from './stages.ts';
 import type { Timers } from './timers.ts';
 
 export interface TurnsOptions {
@@ -43,6 +44,8 @@ export interface TurnsOptions {
   readonly reach: (to: ActorRef, sender: Cell) => Cell | null;
   /** See `ActorSystemOptions.random`. */
   readonly random: { nextUint32(): number } | undefined;
+  /** Null: nothing is followed. */
+  readonly stages: Stages | null;
   readonly report: (event: string, detail: Readonly<Record<string, unknown>>) => void;
 }
 
@@ -112,7 +115,8 @@ export class Turns {
 
   /** Decides one command of an `active` cell. */
   turn(cell: Cell, call: Call): void {
-    const { clock, stats, gate } = this.#options;
+    const { clock, stats, gate, stages } = this.#options;
+    const followed = stages !== null && stages.call === call;
     if (call.origin === 'wake') {
       if (cell.side !== null) cell.side.waking = false;
       cell.trim();
@@ -134,6 +138,7 @@ export class Turns {
       }
     }
 
+    if (followed) stages.mark('mailbox');
     cell.status = 'deciding';
     const { entry, storedDue } = cell;
     let draft: Draft | null = null;
@@ -143,6 +148,7 @@ export class Turns {
       const decided = clock.monotonic();
       stats.decideUs += (decided - started) * 1000;
       stats.turns++;
+      if (followed) stages.mark('decide');
       if (decision.defer === true) {
         this.#defer(cell, call, decision);
         return;
@@ -163,8 +169,9 @@ export class Turns {
       draft = this.#apply(cell, call, decision, events, now);
       stats.encodeUs += (clock.monotonic() - decided) * 1000;
       hasten = decision.hasten === true;
+      if (followed) stages.mark('encode');
       const plain = this.#answering.isPlain(draft);
-      if (plain || this.#answering.answer(draft)) this.#seal(draft, plain);
+      if (plain || this.#answer(draft)) this.#seal(draft, plain);
       else cell.status = 'rendering';
     } catch (error) {
       this.#broken(cell, call, draft, error);
@@ -312,19 +319,31 @@ export class Turns {
   /** Makes the entry, enqueues it, and puts everybody who waits for it behind it. */
   #seal(draft: Draft, plain: boolean): void {
     const { cell, call, events } = draft;
+    const { stages } = this.#options;
+    const followed = stages !== null && stages.call === call;
     const { entry, effects } = this.#entries.seal(draft, this.#options.clock.monotonic());
     if (call.origin === 'wake') call.value = effects;
     if (entry !== null) {
       cell.entry = entry;
       const lane = this.#options.lane(cell.shard);
       lane.enqueue(entry);
+      if (followed) stages.entered(entry);
       // Nobody else is there to share a batch with: it is on its way while the answer is made.
       const alone = call.origin === 'caller' && this.#options.gate.calls.callers === 1;
       if (alone && plain && effects.length === 0) lane.flush();
     }
-    if (plain) this.#answering.answer(draft);
+    if (plain) this.#answer(draft);
     this.#gateAll(draft, entry !== null);
     if (events.length > 0) cell.decideAgain();
+  }
+
+  #answer(draft: Draft): boolean {
+    const { stages } = this.#options;
+    const followed = stages !== null && stages.call === draft.call;
+    if (followed) stages.answering = true;
+    const there = this.#answering.answer(draft);
+    if (followed) stages.answered();
+    return there;
   }
 
   #gateAll(draft: Draft, wrote: boolean): void {
