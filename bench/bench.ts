@@ -2,7 +2,8 @@
  * `npm run bench`: everything that is measured, beside what people would pick instead, in one run on one machine, then the report: `bench/report/index.html`
  * with its raw JSON beside it.
  *
- *   npm run bench [-- --only load,peers] [-- --full] [-- --tiny] [-- --out folder] [-- --profile]
+ *   npm run bench [-- --only load,peers] [-- --full] [-- --tiny] [-- --out folder]
+ *   npm run bench -- --profile        (a flame graph of the shop's main thread under adds to carts)
  *   npm run bench -- --compare before.json after.json
  */
 import { execFileSync } from 'node:child_process';
@@ -15,6 +16,7 @@ import { openArena } from './arena.ts';
 import { compare, comparisonText } from './compare.ts';
 import { type Effort, FULL, TINY, WHOLE } from './effort.ts';
 import { machine } from './machine.ts';
+import { profileAdds } from './profile.ts';
 import { reportPage } from './report.ts';
 import { type BenchResult, FORM } from './result.ts';
 import { PARTS, type PartName, runSuite } from './suite.ts';
@@ -117,12 +119,16 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
       tiny: { type: 'boolean' },
       out: { type: 'string' },
       compare: { type: 'boolean' },
+      profile: { type: 'boolean' },
     },
   });
   if (values.compare === true) {
     const [before, after] = positionals;
     if (before === undefined || after === undefined) throw new Error('--compare takes two files');
     for (const line of comparisonText(compare(read(before), read(after)))) process.stdout.write(`${line}\n`);
+  } else if (values.profile === true) {
+    const out = resolve(values.out ?? 'bench/report');
+    await profileAdds(out, (line) => void process.stdout.write(`${line}\n`));
   } else {
     const wanted = values.only?.split(',') ?? PARTS;
     const parts = PARTS.filter((part) => wanted.includes(part));

@@ -58,25 +58,30 @@ export async function crowd(job: CrowdJob, ready: () => Promise<void>): Promise<
   };
 
   interface Place {
-    readonly connection: HttpConnection;
+    connection: HttpConnection | null;
     buyer: (typeof job.buyers)[number] | undefined;
     step: 'line' | 'checkout';
     sentAt: number;
   }
   const send = (place: Place, bytes: string) => {
     place.sentAt = performance.now();
-    place.connection.send(bytes);
+    place.connection?.send(bytes);
   };
   const nextAt = (place: Place) => {
     const buyer = job.buyers[nextBuyer++];
     place.buyer = buyer;
+    place.step = 'line';
     if (buyer === undefined) {
-      place.connection.close();
+      place.connection?.close();
       return;
     }
-    place.step = 'line';
-    const authorization = `Authorization: Bearer ${buyer.token}\r\n`;
-    send(place, request('POST', `/v1/carts/${buyer.id}/lines`, authorization, { sku: job.sku, quantity: 1 }));
+    const ask = () => {
+      const authorization = `Authorization: Bearer ${buyer.token}\r\n`;
+      send(place, request('POST', `/v1/carts/${buyer.id}/lines`, authorization, { sku: job.sku, quantity: 1 }));
+    };
+    // A server closes what has been idle for long: who waited too long connects again.
+    if (place.connection !== null) ask();
+    else connect(place, nextBuyer).then(ask, () => end('not connected'));
   };
   const answered = (place: Place, status: number, body: () => string) => {
     calls++;
@@ -105,35 +110,36 @@ export async function crowd(job: CrowdJob, ready: () => Promise<void>): Promise<
     nextAt(place);
   };
 
-  const places: Place[] = [];
+  const connect = (place: Place, index: number): Promise<void> =>
+    new Promise((resolve, reject) => {
+      const connection = new HttpConnection(
+        job.port,
+        {
+          connected: () => {
+            place.connection = connection;
+            resolve();
+          },
+          answered: (status, answer, bodyAt) => answered(place, status, () => answer.toString('utf8', bodyAt)),
+          broken: (why) => {
+            const open = place.connection !== null;
+            place.connection = null;
+            if (open && place.buyer !== undefined) {
+              end(why);
+              nextAt(place);
+            }
+            reject(new Error(`a buyer could not connect: ${why}`));
+          },
+        },
+        `127.0.0.${2 + Math.floor(index / PER_ADDRESS)}`,
+      );
+    });
   const count = Math.min(job.connections, job.buyers.length);
-  while (places.length < count) {
-    const slice = Math.min(CONNECTING_AT_ONCE, count - places.length);
-    await Promise.all(
-      Array.from({ length: slice }, (_, i) => {
-        const from = `127.0.0.${2 + Math.floor((places.length + i) / PER_ADDRESS)}`;
-        return new Promise<Place>((resolve, reject) => {
-          const place: Place = {
-            buyer: undefined,
-            step: 'line',
-            sentAt: 0,
-            connection: new HttpConnection(
-              job.port,
-              {
-                connected: () => resolve(place),
-                answered: (status, answer, bodyAt) => answered(place, status, () => answer.toString('utf8', bodyAt)),
-                broken: (why) => {
-                  if (place.buyer !== undefined) end(why);
-                  reject(new Error(`a buyer could not connect: ${why}`));
-                },
-              },
-              from,
-            ),
-          };
-        });
-      }),
-    ).then((connected) => places.push(...connected));
-  }
+  const places = Array.from(
+    { length: count },
+    (): Place => ({ connection: null, buyer: undefined, step: 'line', sentAt: 0 }),
+  );
+  for (let at = 0; at < count; at += CONNECTING_AT_ONCE)
+    await Promise.all(places.slice(at, at + CONNECTING_AT_ONCE).map((place, i) => connect(place, at + i)));
   await ready();
   const cpuBefore = process.cpuUsage();
   started = performance.now();
