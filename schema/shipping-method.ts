@@ -1,7 +1,7 @@
 /**
  * Shipping methods: where each goes, what that costs and how long it takes. Which one counts for a cart is decided in
  * `workers/shipping.ts`. Weight and number of items are those of goods that are shipped, so without what is `digital`; the
- * subtotal is that of all goods after discounts.
+ * subtotal is that of all goods before discounts, so that no discount makes the shipping dearer.
  */
 import type { Amounts, Validity } from './rules.ts';
 

@@ -30,7 +30,7 @@ export interface GoodsLine {
 
 /** What shipping is asked for. */
 export interface Parcel {
-  /** Of all goods, after discounts. */
+  /** Of all goods, before discounts: so that no discount makes the shipping dearer. */
   readonly subtotal: number;
   readonly weightGrams: number;
   /** Units that are shipped. */
@@ -41,9 +41,10 @@ export function parcelOf(lines: readonly GoodsLine[]): Parcel {
   let subtotal = 0;
   let weightGrams = 0;
   let items = 0;
-  for (const { product, left, quantity } of lines) {
+  for (const line of lines) {
+    const { product, quantity } = line;
     if (product === undefined) continue;
-    subtotal += left;
+    subtotal += line.subtotal;
     if (product.digital === true) continue;
     items += quantity;
     weightGrams += (product.weightGrams ?? 0) * quantity;

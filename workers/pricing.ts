@@ -60,13 +60,9 @@ export function figure(view: PricingView, request: PriceRequest, out: number[], 
   const place = taxPlace(view.taxRates, view.zones, request.destination, request.at ?? 0, request.exemption);
   const rounding = view.store.taxRounding ?? PER_LINE;
   const lines = goodsOf(view, request, place, rounding.mode);
-  const shippingNow = () => {
-    const choice = shippingFor(view, request, place, rounding.mode, parcelOf(lines));
-    return choice === null ? null : { method: view.shippingMethods[choice.index]?.id ?? '', price: choice.price };
-  };
-  const promoted = promote(view, request, lines, shippingNow, trace);
   const parcel = parcelOf(lines);
   const choice = shippingFor(view, request, place, rounding.mode, parcel);
+  const promoted = promote(view, request, lines, choice, trace);
   const offs = shippingOffs(view, request, choice, promoted.applied);
   let shippingPrice = choice?.price ?? 0;
   for (const off of offs) shippingPrice -= off;

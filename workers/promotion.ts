@@ -8,6 +8,7 @@ import { type Coupon, couponCode } from '../schema/coupon.ts';
 import type { PriceTerms } from '../schema/price-book.ts';
 import type { Promotion, PromotionGroup, ShippingAction } from '../schema/promotion.ts';
 import type { Store } from '../schema/rules.ts';
+import type { ShippingMethod } from '../schema/shipping-method.ts';
 import type { Zone } from '../schema/zone.ts';
 import type { GoodsLine } from './goods.ts';
 import { mulDiv, mulDivHalfUp, PPM } from './money.ts';
@@ -16,11 +17,13 @@ import { capTakes, sumLeft, type Take, takesOf, takeTogether } from './promotion
 import { type Closed, closedBecause, couponClosedBecause } from './promotion-condition.ts';
 import { type PromotionIndex, promotionIndex, type ReadyGroup, type ReadyPromotion } from './promotion-index.ts';
 import type { PriceRequest } from './quote.ts';
+import type { ShippingChoice } from './shipping.ts';
 
 export interface PromotionRules {
   readonly store: Store;
   readonly products: { get(sku: string): PriceTerms | undefined };
   readonly zones: ReadonlyMap<string, Zone>;
+  readonly shippingMethods: readonly ShippingMethod[];
   readonly promotions: readonly Promotion[];
   readonly promotionGroups: readonly PromotionGroup[];
   readonly coupons: ReadonlyMap<string, Coupon>;
@@ -46,9 +49,6 @@ export interface Promoted {
   /** Places of codes that did nothing, by code. */
   readonly idle: readonly number[];
 }
-
-/** The shipping as it would be with what is left of the goods now; null: nothing is shipped. */
-export type ShippingNow = () => { readonly method: string; readonly price: number } | null;
 
 /** Why a promotion or coupon did nothing; of a promotion by its id, of a coupon by `coupon:` and its code. */
 export type Because = Closed | 'applied' | 'not_best' | 'group_used' | 'after_last' | 'took_nothing';
@@ -76,20 +76,21 @@ export function promote(
   rules: PromotionRules,
   request: PriceRequest,
   lines: readonly GoodsLine[],
-  shippingNow: ShippingNow,
+  shipping: ShippingChoice | null,
   trace?: Trace,
 ): Promoted {
   const index = promotionIndex(rules.promotions, rules.promotionGroups);
   const automatic = index.matching(lines);
   if (automatic.length === 0 && request.coupons.length === 0) return NOTHING;
-  return new Promoting(rules, request, lines, shippingNow, trace).run(index, automatic);
+  return new Promoting(rules, request, lines, shipping, trace).run(index, automatic);
 }
 
 class Promoting {
   readonly #rules: PromotionRules;
   readonly #request: PriceRequest;
   readonly #lines: readonly GoodsLine[];
-  readonly #shippingNow: ShippingNow;
+  /** Before promotions; null: nothing is shipped. */
+  readonly #shipping: ShippingChoice | null;
   readonly #trace: Trace | undefined;
   readonly #applied: Applied[] = [];
   readonly #usedGroups = new Set<ReadyGroup>();
@@ -101,13 +102,13 @@ class Promoting {
     rules: PromotionRules,
     request: PriceRequest,
     lines: readonly GoodsLine[],
-    shippingNow: ShippingNow,
+    shipping: ShippingChoice | null,
     trace: Trace | undefined,
   ) {
     this.#rules = rules;
     this.#request = request;
     this.#lines = lines;
-    this.#shippingNow = shippingNow;
+    this.#shipping = shipping;
     this.#trace = trace;
     const max = rules.store.discountMaxPpm;
     this.#budget = max === undefined ? Number.MAX_SAFE_INTEGER : mulDiv(sumLeft(lines), max, PPM);
@@ -180,12 +181,13 @@ class Promoting {
       }
       case 'shipping': {
         const shipping = { action, max: max ?? Number.MAX_SAFE_INTEGER };
-        const now = this.#shippingNow();
-        if (now === null) return null;
-        let { price } = now;
-        for (const { shipping: before } of this.#applied)
-          if (before) price -= offShipping(before, now.method, price, currency);
-        const worth = offShipping(shipping, now.method, price, currency);
+        if (this.#shipping === null) return null;
+        const method = this.#rules.shippingMethods[this.#shipping.index]?.id ?? '';
+        let { price } = this.#shipping;
+        for (const { shipping: before } of this.#applied) {
+          if (before !== null) price -= offShipping(before, method, price, currency);
+        }
+        const worth = offShipping(shipping, method, price, currency);
         return worth > 0 ? { takes: [], shipping, gift: false, worth } : null;
       }
       default: {
