@@ -151,11 +151,19 @@ function kindsOf(text: string): FaultKind[] {
   });
 }
 
+/** For a log: a line a minute. */
+const LOGGED_MS = 60_000;
+
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  let loggedAt = performance.now();
   process.exitCode = await main(process.argv.slice(2), {
     line: (text) => process.stdout.write(`${text}\n`),
     progress: (text) => {
       if (process.stderr.isTTY) process.stderr.write(`\r\u001b[2K${text}`);
+      else if (performance.now() - loggedAt >= LOGGED_MS) {
+        loggedAt = performance.now();
+        process.stderr.write(`${text}\n`);
+      }
     },
   });
 }

@@ -55,6 +55,8 @@ export const FAULT_KINDS = {
   payment_answer_lost: 'payments',
   payment_slow: 'payments',
   payment_declined: 'payments',
+  /** The provider's notices come up to five times each, late and out of order, some of them about other orders. */
+  notices_doubled: 'payments',
   /** All idle actors leave memory. */
   evict: 'node',
   /** A node that was not there comes, and leaves again in order after the duration. */

@@ -30,6 +30,8 @@ export interface SimJournalOptions {
   readonly lanes: number;
   /** Of each commit, at its moment. */
   readonly committed: (batch: Batch) => void;
+  /** Of each gift, at its moment. */
+  readonly given?: (gift: Gift) => void;
   /** Whether this append is refused as bad data. */
   readonly refuses: () => boolean;
   /** Events per page of `load` and `tail`. Default 50. */
@@ -85,6 +87,7 @@ export class SimJournal implements GivingJournal {
         });
         if (!mine) throw new AppendError('refused', `not all shards are ${incarnation}'s`);
         for (const { shard, epoch } of gift.shards) tables.shards[shard] = { shard, owner: gift.to, epoch: epoch + 1 };
+        this.#options.given?.(gift);
       },
     );
   }

@@ -10,22 +10,23 @@ import { ClusterMember } from '../runtime/cluster.ts';
 import type { Incarnation } from '../runtime/incarnation.ts';
 import { openIncarnation } from '../runtime/incarnation.ts';
 import { admitted } from '../runtime/joining.ts';
-import type { Batch, ProjectionRow } from '../runtime/journal.ts';
+import type { Batch, Gift, ProjectionRow } from '../runtime/journal.ts';
 import { LoopLease } from '../runtime/lease.ts';
 import type { Limits } from '../runtime/limits.ts';
 import type { Candidate } from '../runtime/member-store.ts';
 import type { ClusterMembership } from '../runtime/members.ts';
+import { shardOf } from '../runtime/shard.ts';
 import { ShardNews } from '../runtime/shard-news.ts';
 import { Succession } from '../runtime/succession.ts';
 import type { AskOptions } from '../runtime/system.ts';
 import { SimClock } from './clock.ts';
 import type { Sender, SimDatabase } from './database.ts';
 import type { Weather } from './faults.ts';
-import { SimJournal } from './journal.ts';
 import { SimMemberStore } from './member-store.ts';
 import type { SimBus, SimNetwork } from './network.ts';
 import type { Random } from './random.ts';
 import { type Scheduler, SimProcess } from './scheduler.ts';
+import { type Resolved, WatchedJournal } from './watched-journal.ts';
 
 export const LANES = 1;
 /** Of a lease. */
@@ -51,7 +52,15 @@ export interface NodeWorld {
   responders(process: SimProcess, random: Random): Readonly<Record<string, Responder<any, any>>>;
   handlers(process: SimProcess, random: Random): Readonly<Record<string, EffectHandler>>;
   committed(incarnation: string, batch: Batch): void;
+  given(gift: Gift): void;
+  readonly resolved: Resolved;
   note(who: string, what: string, detail?: Readonly<Record<string, unknown>>): void;
+}
+
+interface Belief {
+  readonly shard: number;
+  readonly incarnation: string;
+  readonly epoch: number;
 }
 
 /** What there is while the process runs. */
@@ -140,7 +149,29 @@ export class SimNode {
   /** As the edge asks. Rejects with a `Fault`. Never settles where the process ends. */
   ask(ref: ActorRef, command: unknown, options: AskOptions): Promise<unknown> {
     if (this.#run === null) return Promise.reject(new Error('nobody is there'));
-    return this.#run.actors.ask(ref, command, options);
+    const before = this.#belief(ref);
+    const answer = this.#run.actors.ask(ref, command, options);
+    if (before === null) return answer;
+    return answer.then((value) => {
+      this.#mayAnswer(ref, before, this.#belief(ref));
+      return value;
+    });
+  }
+
+  /** Under which name and epoch it has the actor's shard, as far as it knows; null: another has it. */
+  #belief(ref: ActorRef): Belief | null {
+    const membership = this.current?.membership;
+    const shard = shardOf(ref.type, ref.id);
+    if (membership === undefined || !membership.owns(shard)) return null;
+    return { shard, incarnation: membership.incarnation, epoch: membership.epoch(shard) };
+  }
+
+  /** What it had all the while it has answered from its own memory: at this moment nobody else may have the shard. */
+  #mayAnswer(ref: ActorRef, before: Belief, now: Belief | null): void {
+    if (now?.incarnation !== before.incarnation || now.epoch !== before.epoch) return;
+    const row = this.#world.database.tables.shards[now.shard];
+    if (row === undefined || (row.owner === now.incarnation && row.epoch === now.epoch)) return;
+    this.#world.note(this.name, 'answered for another', { ...ref, owner: row.owner });
   }
 
   #fatal(run: Run, error: unknown): void {
@@ -181,13 +212,17 @@ export class SimNode {
             handlers: this.#world.handlers(process, own.split('handlers')),
             random: own.split('ids'),
             journal: () =>
-              new SimJournal({
-                database,
-                sender,
-                lanes: LANES,
-                committed: (batch) => this.#world.committed(incarnation, batch),
-                refuses: () => refusing.chance(this.#world.weather.strength('batch_refused', 'database') * 0.2),
-              }),
+              new WatchedJournal(
+                {
+                  database,
+                  sender,
+                  lanes: LANES,
+                  committed: (batch) => this.#world.committed(incarnation, batch),
+                  given: (gift) => this.#world.given(gift),
+                  refuses: () => refusing.chance(this.#world.weather.strength('batch_refused', 'database') * 0.3),
+                },
+                (what, outcome) => this.#world.resolved(what, outcome),
+              ),
             join: () => this.#join(clock, types, { ...sender, incarnation }, own.split('clock')),
             onProjection: (row) => this.onProjection(row),
             onJoined: (membership) => news.attach(membership),

@@ -38,6 +38,8 @@ export class PaymentProvider {
   readonly charged = new Map<string, number>();
   /** What was asked for that must not be; for the oracles. */
   readonly wrongs: string[] = [];
+  /** Told of the order each time when its payment has changed. */
+  onChange: (orderId: string) => void = () => {};
   readonly #answers = new Map<string, { readonly request: string; readonly outcome: Outcome }>();
   readonly #random: Random;
   readonly #weather: Weather;
@@ -67,6 +69,7 @@ export class PaymentProvider {
     if (before > 0) this.wrongs.push(`${reference} was charged ${before + 1} times`);
     this.payments.set(before === 0 ? payment.id : `${payment.id}_${before + 1}`, payment);
     this.#history.note('payments', 'authorised', { reference, amount });
+    this.onChange(reference);
     return { ok: true, payment };
   }
 
@@ -80,6 +83,7 @@ export class PaymentProvider {
     }
     payment.state = what === 'capture' ? 'captured' : what === 'void' ? 'voided' : 'refunded';
     this.#history.note('payments', payment.state, { reference: payment.reference });
+    this.onChange(payment.reference);
     return { ok: true, payment };
   }
 

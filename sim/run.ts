@@ -10,6 +10,7 @@ import { drawPlan, type FaultKind, type PlannedFault } from './faults.ts';
 import { History } from './history.ts';
 import { JournalOracle, type Violation } from './journal-oracle.ts';
 import { checkAtRest, unrest } from './oracles.ts';
+import { OutcomeOracle } from './outcome-oracle.ts';
 import { PaymentProvider, paymentHandlers } from './payments.ts';
 import type { Parcel } from './person.ts';
 import { Random } from './random.ts';
@@ -56,6 +57,7 @@ const BROKEN: ReadonlySet<string> = new Set([
   'actor_quarantined',
   'projection_listener_failed',
   'caller_unanswered',
+  'answered for another',
 ]);
 
 export async function runSeed(options: RunOptions): Promise<RunResult> {
@@ -71,6 +73,7 @@ class Run {
   readonly #types: readonly AnyActorType[];
   readonly #shop = new Shop();
   readonly #journal: JournalOracle;
+  readonly #outcomes = new OutcomeOracle((oracle, message) => this.#violate(oracle, message));
   readonly #history: History;
   readonly #world: World;
   readonly #provider: PaymentProvider;
@@ -107,6 +110,8 @@ class Run {
       book: () => this.#shop.book,
       recorder: {
         commit: (incarnation, batch) => this.#committed(incarnation, batch),
+        gave: (gift) => this.#outcomes.done(gift),
+        resolved: (what, outcome) => this.#outcomes.resolved(what, outcome),
         note: (who, what, detail) => {
           this.#history.note(who, what, detail);
           if (BROKEN.has(what)) this.#violate('no broken turn', `${who}: ${what} ${JSON.stringify(detail)}`);
@@ -122,7 +127,11 @@ class Run {
       },
     });
     this.#provider = new PaymentProvider(this.#random.split('payments'), this.#world.weather, this.#history);
-    this.#history.onEnd = (call) => this.#journal.answered(call);
+    this.#provider.onChange = (orderId) => this.#workload?.notify(orderId);
+    this.#history.onEnd = (call) => {
+      this.#journal.answered(call);
+      this.#outcomes.told(call);
+    };
   }
 
   async run(): Promise<RunResult> {
@@ -156,21 +165,24 @@ class Run {
   async #live(): Promise<Workload> {
     const world = this.#world;
     await world.open();
-    const workload = new Workload({
-      front: {
-        client: (name) => world.client(name),
-        nodeNames: world.nodeNames,
-        openOutbox: () => this.#openOutbox(),
-        parcels: (orderId) => this.#parcels(orderId),
+    const workload = new Workload(
+      {
+        front: {
+          client: (name) => world.client(name),
+          nodeNames: world.nodeNames,
+          openOutbox: () => this.#openOutbox(),
+          parcels: (orderId) => this.#parcels(orderId),
+        },
+        history: this.#history,
+        random: this.#random.split('workload'),
+        shop: this.#shop,
+        provider: this.#provider.connect((work) => world.outside(null, world.random('jobs')).exchange('payment', work)),
+        clients: this.#options.clients,
+        tempo: this.#tempo,
+        until: world.scheduler.now + this.#tempo.lengthMs,
       },
-      history: this.#history,
-      random: this.#random.split('workload'),
-      shop: this.#shop,
-      provider: this.#provider.connect((work) => world.outside(null, world.random('jobs')).exchange('payment', work)),
-      clients: this.#options.clients,
-      tempo: this.#tempo,
-      until: world.scheduler.now + this.#tempo.lengthMs,
-    });
+      world.weather,
+    );
     this.#workload = workload;
     workload.start();
     await this.#pass(this.#tempo.lengthMs, () => false);
@@ -189,6 +201,7 @@ class Run {
     const end = world.scheduler.now + ms;
     while (world.scheduler.now < end && this.#violations.length === 0) {
       await world.run(Math.min(100, end - world.scheduler.now));
+      this.#outcomes.timers(this.#journal, world.database.store);
       if (over()) return true;
     }
     return false;
@@ -263,6 +276,7 @@ class Run {
       }
     }
     const commit = this.#history.commit(incarnation, batch);
+    this.#outcomes.done(batch);
     this.#journal.committed(commit, (shard) => shards[shard] ?? { owner: null, epoch: 0 });
   }
 

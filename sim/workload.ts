@@ -1,8 +1,10 @@
 /**
  * Who uses the simulated shop, drawn by the seed: shoppers (`shopper.ts`), onlookers (`onlooker.ts`), operators and workers (`staff.ts`).
  */
+import type { Weather } from './faults.ts';
 import { Onlooker } from './onlooker.ts';
 import type { Client, Rumours, WorkloadOptions } from './person.ts';
+import { Postman } from './postman.ts';
 import { Shopper } from './shopper.ts';
 import { Operator, Supplier, Worker } from './staff.ts';
 
@@ -13,9 +15,10 @@ export class Workload {
   readonly size: number;
   readonly #supplier: Supplier;
   readonly #crowd: Onlooker;
+  readonly #postman: Postman;
   #busy = 0;
 
-  constructor(options: WorkloadOptions) {
+  constructor(options: WorkloadOptions, weather: Weather) {
     const { random } = options;
     const draw = random.split('crowd');
     const shoppers = draw.int(2, 5);
@@ -28,8 +31,14 @@ export class Workload {
     clients.push(new Onlooker('onlooker', options, rumours));
     this.clients = clients.filter((_, place) => options.clients?.includes(place) ?? true);
     this.size = clients.length;
+    this.#postman = new Postman(options, rumours, weather);
     this.#crowd = new Onlooker('crowd', options, rumours);
     this.#supplier = new Supplier('supplier', options, rumours);
+  }
+
+  /** The provider says that the order's payment has changed. */
+  notify(orderId: string): void {
+    this.#postman.notify(orderId);
   }
 
   /** Many ask the node at once. */

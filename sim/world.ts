@@ -14,7 +14,7 @@
 import { actorTypes } from '../actors/registry.ts';
 import type { AnyActorType, EffectHandler, Responder } from '../runtime/actor.ts';
 import { Fault } from '../runtime/fault.ts';
-import type { Batch } from '../runtime/journal.ts';
+import type { Batch, Gift } from '../runtime/journal.ts';
 import type { Limits } from '../runtime/limits.ts';
 import { SHARD_COUNT } from '../runtime/shard.ts';
 import type { PriceBook } from '../workers/price-book.ts';
@@ -33,6 +33,10 @@ import { Scheduler, type SimProcess } from './scheduler.ts';
 /** Is told of everything at its moment; must not throw. */
 export interface Recorder {
   commit(incarnation: string, batch: Batch): void;
+  /** A gift was done. */
+  gave?(gift: Gift): void;
+  /** What a node was told of an append or a gift whose outcome it did not know. */
+  resolved?(what: Batch | Gift, outcome: 'committed' | 'void'): void;
   note(who: string, what: string, detail?: Readonly<Record<string, unknown>>): void;
 }
 
@@ -221,6 +225,8 @@ export class World {
         'order.price': (input) => this.#price(process, random, book(), input as PriceRequest),
       }),
       committed: (incarnation: string, batch: Batch) => recorder.commit(incarnation, batch),
+      given: (gift: Gift) => recorder.gave?.(gift),
+      resolved: (what: Batch | Gift, outcome: 'committed' | 'void') => recorder.resolved?.(what, outcome),
       note: (who: string, what: string, detail?: Readonly<Record<string, unknown>>) => recorder.note(who, what, detail),
     };
     const node = new SimNode(name, world, this.random(name));
