@@ -27,6 +27,7 @@ export interface Realm {
 
 /** A fault in the middle of a step comes after at most so many things that a process does to the outside. */
 const ACTS_MAX = 40;
+const EVICT_EVERY_MS = 25;
 const CROWD_MAX = 60;
 const CLOCK_JUMP_MAX_MS = 60_000;
 
@@ -107,7 +108,7 @@ export class Fate {
         later(() => network.comeBack());
         return;
       case 'evict':
-        node?.current?.system.evictAll();
+        if (node !== undefined) this.#evict(node, durationMs);
         return;
       case 'crowd':
         crowd(target, Math.ceil(strength * CROWD_MAX));
@@ -161,6 +162,12 @@ export class Fate {
     };
     if (kind === 'crash' || kind === 'pause') stop();
     else process.afterActs(Math.ceil(strength * ACTS_MAX), stop);
+  }
+
+  /** Again and again for as long as it lasts. */
+  #evict(node: SimNode, durationMs: number): void {
+    node.current?.system.evictAll();
+    if (durationMs > EVICT_EVERY_MS) this.#plan(EVICT_EVERY_MS, () => this.#evict(node, durationMs - EVICT_EVERY_MS));
   }
 
   #pause(process: SimProcess, durationMs: number): void {

@@ -57,7 +57,7 @@ export const FAULT_KINDS = {
   payment_declined: 'payments',
   /** The provider's notices come up to five times each, late and out of order, some of them about other orders. */
   notices_doubled: 'payments',
-  /** All idle actors leave memory. */
+  /** All idle actors leave memory, again and again. */
   evict: 'node',
   /** A node that was not there comes, and leaves again in order after the duration. */
   join: 'cluster',
@@ -152,7 +152,6 @@ function durationOf(random: Random, kind: FaultKind, leaseMs: number): number {
     case 'database_gone':
     case 'bus_gone':
       return random.between(50, 2 * leaseMs);
-    case 'evict':
     case 'clock_jump':
     case 'crowd':
       return 0;

@@ -32,8 +32,8 @@ export interface SimJournalOptions {
   readonly committed: (batch: Batch) => void;
   /** Of each gift, at its moment. */
   readonly given?: (gift: Gift) => void;
-  /** Whether this append is refused as bad data. */
-  readonly refuses: () => boolean;
+  /** Whether something in this batch is bad data. */
+  readonly refuses: (batch: Batch) => boolean;
   /** Events per page of `load` and `tail`. Default 50. */
   readonly pageSize?: number;
 }
@@ -43,6 +43,8 @@ interface Lane {
   gen: number;
 }
 
+/** What a statement is told that was refused by `refuses`. */
+export const BAD_DATA = 'bad data';
 const STATEMENT_MS = 5_000;
 
 export class SimJournal implements GivingJournal {
@@ -66,7 +68,7 @@ export class SimJournal implements GivingJournal {
       batch.lane,
       (gen) => this.appendWork(batch, gen),
       () => {
-        if (refuses()) throw new AppendError('refused', 'bad data');
+        if (refuses(batch)) throw new AppendError('refused', BAD_DATA);
         checkBatch(database.store, batch);
         writeBatch(database.store, batch);
         committed(batch);

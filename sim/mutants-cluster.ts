@@ -64,7 +64,7 @@ export const CLUSTER_MUTANTS: readonly Mutant[] = [
     name: 'given away with the door open',
     breaks: 'Commands that come while a shard is given away are decided here. One writer.',
     within: null,
-    kinds: ['leave', 'join', 'database_slow'],
+    kinds: ['leave', 'join'],
     install: () => replaced(Handoff.prototype, 'keeps', () => () => false),
   },
   {
@@ -79,7 +79,7 @@ export const CLUSTER_MUTANTS: readonly Mutant[] = [
     breaks:
       'A taker does not wait for what is under way under the fences of the dead. One writer; nothing is loaded before its last event.',
     within: null,
-    kinds: ['pause', 'pause_in_step', 'orphans'],
+    kinds: ['orphans', 'database_unreachable', 'crash'],
     install: () => replaced(SimMemberStore.prototype, 'fencing', () => function* () {}),
   },
   {
@@ -108,7 +108,7 @@ export const CLUSTER_MUTANTS: readonly Mutant[] = [
     breaks:
       'A call that may have been decided is asked once more, though deciding it twice does harm. One command has one effect.',
     within: null,
-    kinds: ['crash', 'crash_in_step', 'cut_out'],
+    kinds: ['messages_lost', 'leave', 'join'],
     install: () =>
       replaced(
         Router.prototype,
@@ -124,7 +124,7 @@ export const CLUSTER_MUTANTS: readonly Mutant[] = [
     breaks:
       'A call whose first attempt may have been decided hears of a later one that nothing was done. What was refused has no effect.',
     within: null,
-    kinds: ['messages_lost', 'crash', 'answers_lost'],
+    kinds: ['messages_lost', 'leave', 'join'],
     install: () => replaced(Errand.prototype, 'told', () => (fault) => fault),
   },
 ];

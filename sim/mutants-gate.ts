@@ -77,7 +77,7 @@ export const GATE_MUTANTS: readonly Mutant[] = [
     name: 'answer past the lease',
     breaks: 'The gate does not ask whether this member may still answer. One writer: only one may answer.',
     within: null,
-    kinds: ['pause', 'database_slow'],
+    kinds: ['pause_in_step'],
     install: () =>
       replaced(
         Gate.prototype,
@@ -149,7 +149,7 @@ export const GATE_MUTANTS: readonly Mutant[] = [
     name: 'dedupe lost with the memory',
     breaks: 'Keys are not read back from the history. A retried command has one effect, also after a crash.',
     within: 20,
-    kinds: ['answers_lost', 'crash', 'evict'],
+    kinds: ['evict'],
     install: () => {
       let taking = false;
       return all(
@@ -179,7 +179,7 @@ export const GATE_MUTANTS: readonly Mutant[] = [
     breaks:
       'What an actor waits for is issued when it is decided, and never again from its stored state. Everything becomes available again.',
     within: 20,
-    kinds: ['crash', 'crash_in_step', 'evict'],
+    kinds: ['crash_in_step', 'evict'],
     install: () => {
       const decided = new WeakMap<Cell, Set<string>>();
       return all(

@@ -41,7 +41,7 @@ export const JOURNAL_MUTANTS: readonly Mutant[] = [
     name: 'no fence',
     breaks: 'An append does not look whether its incarnation still lives. One writer.',
     within: 20,
-    kinds: ['pause', 'pause_in_step', 'orphans'],
+    kinds: ['orphans'],
     install: () => replaced(SimJournal.prototype, 'checkFence', () => () => {}),
   },
   {
@@ -111,7 +111,7 @@ export const JOURNAL_MUTANTS: readonly Mutant[] = [
     breaks:
       'A snapshot is stored beside the append of its last event, which may fail. Snapshots are of committed events only.',
     within: null,
-    kinds: ['batch_refused', 'connections_lost', 'evict'],
+    kinds: ['batch_refused', 'evict'],
     install: () => {
       let seen: SimDatabase | null = null;
       return all(
@@ -152,7 +152,7 @@ export const JOURNAL_MUTANTS: readonly Mutant[] = [
     name: 'timer deleted by its sweep',
     breaks: 'Reading what is due removes the rows. Timers fire, also after a crash.',
     within: 20,
-    kinds: ['evict', 'crash'],
+    kinds: ['crash', 'crash_in_step'],
     install: () => {
       let seen: SimDatabase | null = null;
       return all(

@@ -72,7 +72,7 @@ export const SHOP_MUTANTS: readonly Mutant[] = [
     name: 'hold taken twice',
     breaks: 'A hold that comes again takes its units again. Messages between actors have one effect.',
     within: 20,
-    kinds: ['crash', 'crash_in_step', 'messages_lost', 'answers_lost'],
+    kinds: ['crash_in_step'],
     install: () =>
       sku((decide) => (state, command, ctx) => {
         if (command.kind !== 'hold' || !state.holds.has(command.holdId)) return decide(state, command, ctx);

@@ -8,12 +8,13 @@ import { CLUSTER_MUTANTS } from './mutants-cluster.ts';
 import { GATE_MUTANTS } from './mutants-gate.ts';
 import { JOURNAL_MUTANTS } from './mutants-journal.ts';
 import { SHOP_MUTANTS } from './mutants-shop.ts';
-import { runSeed } from './run.ts';
+import { type RunOptions, runSeed } from './run.ts';
 
 export const MUTANTS: readonly Mutant[] = [...GATE_MUTANTS, ...JOURNAL_MUTANTS, ...CLUSTER_MUTANTS, ...SHOP_MUTANTS];
 
 /** Longer than most histories, so that more happens in each. */
 export const LENGTH_MS = 2_500;
+const FAULTS = 15;
 /** Seeds that are tried where none are stated. */
 export const SEARCHED = 5;
 
@@ -35,10 +36,15 @@ export async function catchMutant(mutant: Mutant, seeds = mutant.within ?? SEARC
   return null;
 }
 
+/** With faults of a few kinds only there are many of them. */
+export function runOf(seed: number, kinds: Mutant['kinds']): RunOptions {
+  return { seed, lengthMs: LENGTH_MS, ...(kinds === undefined ? {} : { kinds, count: FAULTS }) };
+}
+
 async function firstViolation(seed: number, { install, kinds }: Mutant, mutated: boolean): Promise<Violation | null> {
   const undo = mutated ? install() : () => {};
   try {
-    const { violations } = await runSeed({ seed, lengthMs: LENGTH_MS, ...(kinds === undefined ? {} : { kinds }) });
+    const { violations } = await runSeed(runOf(seed, kinds));
     return violations[0] ?? null;
   } finally {
     undo();

@@ -219,7 +219,7 @@ export class SimNode {
                   lanes: LANES,
                   committed: (batch) => this.#world.committed(incarnation, batch),
                   given: (gift) => this.#world.given(gift),
-                  refuses: () => refusing.chance(this.#world.weather.strength('batch_refused', 'database') * 0.3),
+                  refuses: (batch) => this.#isBad(batch, refusing),
                 },
                 (what, outcome) => this.#world.resolved(what, outcome),
               ),
@@ -242,6 +242,13 @@ export class SimNode {
       },
     });
     return actors;
+  }
+
+  /** Some rows are bad, and stay so however the batch is cut. */
+  #isBad({ events }: Batch, random: Random): boolean {
+    const share = this.#world.weather.strength('batch_refused', 'database') * 0.3;
+    if (share === 0) return false;
+    return events.some(({ id, seq, at }) => random.split(`${id}@${seq} ${at}`).chance(share));
   }
 
   /** As `join` of `schema/members.ts`. */

@@ -8,6 +8,7 @@ import type { ActorRef, AnyActorType, EffectHandler } from '../runtime/actor.ts'
 import type { Limits } from '../runtime/limits.ts';
 import { drawPlan, type FaultKind, type PlannedFault } from './faults.ts';
 import { History } from './history.ts';
+import { BAD_DATA } from './journal.ts';
 import { JournalOracle, type Violation } from './journal-oracle.ts';
 import { checkAtRest, unrest } from './oracles.ts';
 import { OutcomeOracle } from './outcome-oracle.ts';
@@ -28,6 +29,8 @@ export interface RunOptions {
   readonly clients?: readonly number[];
   /** Only these kinds of faults are drawn. Default: all. */
   readonly kinds?: readonly FaultKind[];
+  /** How many faults are drawn. Default: drawn, too. */
+  readonly count?: number;
   /** How long clients form new intentions and faults begin. Default: drawn (`tempo.ts`). */
   readonly lengthMs?: number;
   readonly nodes?: number;
@@ -80,7 +83,7 @@ class Run {
   #workload: Workload | null = null;
 
   constructor(options: RunOptions) {
-    const { seed, nodes = 3, kinds, faults } = options;
+    const { seed, nodes = 3, kinds, count, faults } = options;
     this.#options = options;
     this.#random = new Random(seed, 'run');
     const tempo = drawTempo(this.#random.split('tempo'));
@@ -93,6 +96,7 @@ class Run {
       endMs: lengthMs,
       leaseMs,
       ...(kinds === undefined ? {} : { kinds }),
+      ...(count === undefined ? {} : { count }),
     });
     this.#plan = drawn.filter((fault) => faults?.includes(fault.id) ?? true);
     this.#journal = new JournalOracle(this.#types.map(nextRelease), (oracle, message) =>
@@ -114,7 +118,8 @@ class Run {
         resolved: (what, outcome) => this.#outcomes.resolved(what, outcome),
         note: (who, what, detail) => {
           this.#history.note(who, what, detail);
-          if (BROKEN.has(what)) this.#violate('no broken turn', `${who}: ${what} ${JSON.stringify(detail)}`);
+          if (BROKEN.has(what) || (what === 'append_refused' && !String(detail?.error).includes(BAD_DATA)))
+            this.#violate('no broken turn', `${who}: ${what} ${JSON.stringify(detail)}`);
         },
       },
       handlers: (outside) => {
