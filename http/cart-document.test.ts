@@ -158,6 +158,70 @@ test('a packed cart gives the same document again, in less than half the bytes',
   );
 });
 
+const money = (value: number) => ({ amount: value, currency: 'EUR' });
+const figures = { subtotal: 900, discount: 100, tax: 0, taxIncluded: 0, total: 800 };
+const part = { promotion: 'ten', code: 'TEN', label: 'Ten off', amount: 100, why: 'buy_get', units: 1 } as const;
+const LINE = 'lin_0190a6d2-0000-7000-8000-000000000001';
+const EXPLAINED: Sample = {
+  cart: {
+    ...{ id: 'cart_0190a6d2-0000-7000-8000-000000000002', version: 3, state: 'open', orderId: null },
+    ...{ createdAt: 1, updatedAt: 2, expiresAt: 3 },
+    request: {
+      ...{ currency: 'EUR', destination: null, coupons: ['TEN'], shippingMethod: null },
+      lines: [{ id: LINE, sku: 'A', quantity: 1 }],
+    },
+    lines: [{ stock: 0, holdId: null, holdExpiresAt: 0 }],
+  },
+  quote: {
+    ...{ bookVersion: 1, currency: 'EUR', taxState: 'final', shippingPrice: 0, taxAdded: 0 },
+    ...figures,
+    lines: [
+      {
+        ...{ id: LINE, sku: 'A', name: 'A', quantity: 1, unitPrice: 900, ...figures },
+        price: { list: 'vip', tier: 10, compareAt: 1_000, locked: true },
+        discounts: [part],
+      },
+      {
+        ...{ id: 'gift_mug', sku: 'MUG', kind: 'gift', name: 'Mug', quantity: 1, unitPrice: 0 },
+        ...{ subtotal: 0, discount: 0, tax: 0, taxIncluded: 0, total: 0 },
+      },
+    ],
+    discounts: [{ code: 'TEN', label: 'Ten off', amount: 100, promotion: 'ten', shippingAmount: 50 }],
+    shipping: {
+      ...{ method: 'post', price: 0, tax: 0, taxIncluded: 0, total: 0, listPrice: 50 },
+      discounts: [{ ...part, amount: 50, why: 'shipping' }],
+      delivery: { minDays: 1, maxDays: 2 },
+      byCarrier: true,
+    },
+    taxes: [{ name: 'VAT', ratePpm: 0, base: 800, amount: 0, included: false, id: 'vat', exempt: 'reverse_charge' }],
+    taxSource: { provider: 'table', fallback: 'timeout' },
+    exemption: { kind: 'reverse_charge', id: 'ATU12345678' },
+    warnings: [],
+  },
+};
+
+test('each line says what its price is and what it got, and why, also when the answer is given again', () => {
+  const { cart, quote } = EXPLAINED;
+  markShort(cart, quote, new Map([['MUG', { available: 0, version: 1 }]]));
+  const packr = new Packr({ useRecords: false });
+  const json = cartJson(cart, quote);
+  const document = JSON.parse(json);
+  assert.ok(fits(Cart, document), json);
+  const again = unpackCart(packr.unpack(packr.pack(packCart(cart, quote))));
+  assert.equal(cartJson(again.cart, again.quote), json);
+  assert.deepEqual(again.quote, quote);
+  const [line, gift] = document.lines;
+  assert.deepEqual(line.price, { list: 'vip', tier: 10, compareAt: money(1_000), locked: true });
+  assert.deepEqual(line.discounts, [{ ...part, amount: money(100) }]);
+  assert.deepEqual([gift.id, gift.kind, gift.stock], ['gift_mug', 'gift', 'short']);
+  assert.deepEqual(document.discounts, [
+    { code: 'TEN', label: 'Ten off', amount: money(100), promotion: 'ten', shipping: money(50) },
+  ]);
+  assert.deepEqual(document.shipping.delivery, { minDays: 1, maxDays: 2 });
+  assert.deepEqual(document.shipping.discounts, [{ ...part, amount: money(50), why: 'shipping' }]);
+  assert.deepEqual([document.taxes[0].id, document.taxes[0].exempt], ['vat', 'reverse_charge']);
+});
+
 test('a rate is written as the exact decimal of its parts per million', () => {
   fc.assert(
     fc.property(fc.integer({ min: 0, max: 1_000_000 }), (ratePpm) => {
@@ -195,6 +259,7 @@ function openState(now: number) {
   ];
   return state;
 }
+const NOTHING_QUOTED = { lines: [] } as unknown as Quote;
 const shown = (cart: CartFacts) => cart.lines.map(({ stock }) => LINE_STOCK[stock]);
 const levels = new Map([
   ['A', { available: 2, version: 1 }],
@@ -205,7 +270,7 @@ const levels = new Map([
 test('an open cart tells which lines are held, whose hold is over by time or by news, and which are short', () => {
   const cart = cartFacts(openState(1_000), 1_000);
   assert.deepEqual(unheldSkus(cart), ['A', 'E', 'F']);
-  markShort(cart, levels);
+  markShort(cart, NOTHING_QUOTED, levels);
   assert.deepEqual(shown(cart), ['short', 'held', 'hold_expired', 'hold_expired', 'ok', 'ok']);
 });
 
@@ -215,7 +280,7 @@ test('a cart that is being or was checked out is not measured against the shelf'
     state.status = status;
     const cart = cartFacts(state, 1_000);
     assert.deepEqual(unheldSkus(cart), []);
-    markShort(cart, levels);
+    markShort(cart, NOTHING_QUOTED, levels);
     assert.deepEqual(shown(cart), ['ok', 'held', 'held', 'held', 'ok', 'ok']);
   }
 });

@@ -6,6 +6,7 @@ import type { CartStatus } from '../actors/cart-protocol.ts';
 import { type CartLine, type CartState, CHANNEL_DEFAULT, isLive, lockedPrice } from '../actors/cart-state.ts';
 import type { Destination, PriceLine, PriceRequest, Quote, QuotedLine } from '../workers/quote.ts';
 import type { StockCopy } from './app.ts';
+import { asMembers, explainLine } from './explained-quote.ts';
 import {
   type MoneyPieces,
   moneyPieces,
@@ -39,8 +40,8 @@ export interface CartFacts {
   readonly state: ShownState;
   readonly orderId: string | null;
   readonly request: PriceRequest;
-  /** In the order of `request.lines`. */
-  readonly lines: readonly LineFacts[];
+  /** In the order of `request.lines`; those of gifts follow, once the stock was looked at. */
+  readonly lines: LineFacts[];
   readonly createdAt: number;
   readonly updatedAt: number;
   readonly expiresAt: number;
@@ -98,9 +99,16 @@ export function unheldSkus(cart: CartFacts): readonly string[] {
 const NO_SKUS: readonly string[] = Object.freeze([]);
 
 /** Marks the lines that ask for more than there is, as far as is known here. */
-export function markShort(cart: CartFacts, stock: Pick<StockCopy, 'get'>): void {
+export function markShort(cart: CartFacts, quote: Quote, stock: Pick<StockCopy, 'get'>): void {
   if (cart.state !== 'open') return;
-  for (let i = 0; i < cart.lines.length; i++) {
+  const own = cart.request.lines.length;
+  for (let i = own; i < quote.lines.length; i++) {
+    const { sku, quantity } = quote.lines[i] as QuotedLine;
+    const known = stock.get(sku);
+    const short = known !== undefined && known.available < quantity;
+    cart.lines[i] = { stock: short ? SHORT : OK, holdId: null, holdExpiresAt: 0 };
+  }
+  for (let i = 0; i < own; i++) {
     const facts = cart.lines[i] as LineFacts;
     if (facts.stock !== OK) continue;
     const { sku, quantity } = cart.request.lines[i] as PriceLine;
@@ -126,6 +134,7 @@ const F = {
   sku: fragment('","sku":"'),
   name: fragment('","name":'),
   quantity: fragment(',"kind":"item","quantity":'),
+  giftQuantity: fragment(',"kind":"gift","quantity":'),
   unitPrice: fragment(',"unitPrice":{"amount":'),
   hold: fragment('","hold":{"id":"'),
   holdExpiresAt: fragment('","expiresAt":'),
@@ -169,23 +178,28 @@ export function cartBytes(cart: CartFacts, quote: Quote): Uint8Array {
   return out.bytes(F.expiresAt).time(cart.expiresAt).raw('}').take();
 }
 
-/** A quote keeps the order of the lines that it was asked for, but may leave one out. */
+/** A quote keeps the order of the lines that it was asked for, but may leave one out; gifts follow them. */
 export function factsOf(cart: CartFacts, lineId: string, guess: number): LineFacts {
   const { lines } = cart.request;
   const at = lines[guess]?.id === lineId ? guess : lines.findIndex((line) => line.id === lineId);
-  return cart.lines[at] ?? NO_FACTS;
+  return cart.lines[at < 0 ? guess : at] ?? NO_FACTS;
 }
 const NO_FACTS: LineFacts = Object.freeze({ stock: OK, holdId: null, holdExpiresAt: 0 });
 
 function writeLine(line: QuotedLine, facts: LineFacts, money: MoneyPieces): void {
   out.bytes(F.id).raw(line.id).bytes(F.sku).raw(line.sku).bytes(F.name).text(line.name);
-  out.bytes(F.quantity).number(line.quantity).bytes(F.unitPrice).number(line.unitPrice);
+  out
+    .bytes(line.kind === 'gift' ? F.giftQuantity : F.quantity)
+    .number(line.quantity)
+    .bytes(F.unitPrice)
+    .number(line.unitPrice);
   out.bytes(money.subtotal).number(line.subtotal).bytes(money.discount).number(line.discount);
   out.bytes(money.tax).number(line.tax).bytes(money.taxIncluded).number(line.taxIncluded);
   out.bytes(money.total).number(line.total);
   out.bytes(money.stock).raw(LINE_STOCK[facts.stock] ?? '');
-  if (facts.holdId === null) out.raw('"}');
-  else out.bytes(F.hold).raw(facts.holdId).bytes(F.holdExpiresAt).time(facts.holdExpiresAt).raw('}}');
+  if (facts.holdId === null) out.raw('"');
+  else out.bytes(F.hold).raw(facts.holdId).bytes(F.holdExpiresAt).time(facts.holdExpiresAt).raw('}');
+  out.raw(asMembers(explainLine(line, money.of))).raw('}');
 }
 
 function writeTotals(quote: Quote, money: MoneyPieces): void {

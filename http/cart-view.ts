@@ -58,14 +58,14 @@ export function cartResponder(options: CartResponderOptions): Responder<CartStat
     const looked = skus.every((sku) => stock.isFresh(sku)) ? undefined : stock.ensure(skus).catch(NOTHING);
     const quote = pricing.price(cart.request, final ? FINAL : CURRENT);
     if (looked !== undefined || quote instanceof Promise) return quoteLater(cart, quote, looked);
-    markShort(cart, stock);
+    markShort(cart, quote, stock);
     return quote;
   }
 
   async function quoteLater(cart: CartFacts, pricing: Awaitable<Quote>, looked?: Promise<void>): Promise<Quote> {
     const quote = await pricing;
     await looked;
-    markShort(cart, stock);
+    markShort(cart, quote, stock);
     return quote;
   }
 

@@ -4,6 +4,7 @@
  * through `JsonWriter.text`.
  */
 import type { Destination, QuotedDiscount, QuotedShipping, QuotedTax } from '../workers/quote.ts';
+import { asMembers, explainDiscount, explainShipping, type MoneyMaker } from './explained-quote.ts';
 import { fragment, type JsonWriter } from './json-writer.ts';
 
 /** RFC 3339 in UTC with milliseconds. */
@@ -23,9 +24,14 @@ export function rateOf(ratePpm: number): number {
 
 /**
  * What stands between two amounts in one currency: each piece ends the Money before it and begins the member of its name, up to the
- * amount; `stock`, `included` and `end` begin no Money.
+ * amount; `stock`, `included`, `close` and `end` begin no Money, and `end` ends what the Money is in as well.
  */
-export type MoneyPieces = Readonly<Record<(typeof AMOUNTS)[number] | 'stock' | 'included' | 'end', Uint8Array>>;
+export type MoneyPieces = Readonly<
+  Record<(typeof AMOUNTS)[number] | 'stock' | 'included' | 'close' | 'end', Uint8Array>
+> & {
+  /** For what is seldom there and written as an object. */
+  readonly of: MoneyMaker;
+};
 
 const AMOUNTS = ['subtotal', 'discount', 'shipping', 'tax', 'taxAdded', 'taxIncluded', 'total', 'amount'] as const;
 const CURRENCIES_MAX = 500;
@@ -40,7 +46,9 @@ export function moneyPieces(currency: string): MoneyPieces {
       ...(Object.fromEntries(amounts) as Record<(typeof AMOUNTS)[number], Uint8Array>),
       stock: fragment(`${tail},"stock":"`),
       included: fragment(`${tail},"included":`),
+      close: fragment(tail),
       end: fragment(`${tail}}`),
+      of: (amount: number) => ({ amount, currency }),
     });
     if (pieces.size >= CURRENCIES_MAX) pieces.clear();
     pieces.set(currency, known);
@@ -76,7 +84,8 @@ export function writeDiscounts(out: JsonWriter, discounts: readonly QuotedDiscou
       .text(discount.code)
       .raw(',"label":')
       .text(discount.label);
-    out.bytes(AMOUNT).number(discount.amount).bytes(money.end);
+    out.bytes(AMOUNT).number(discount.amount);
+    writeEnd(out, explainDiscount(discount, money.of), money);
   }
   out.raw(']');
 }
@@ -88,7 +97,8 @@ export function writeShipping(out: JsonWriter, shipping: QuotedShipping | null, 
   }
   out.raw('{"method":').text(shipping.method).bytes(PRICE).number(shipping.price);
   out.bytes(money.tax).number(shipping.tax).bytes(money.taxIncluded).number(shipping.taxIncluded);
-  out.bytes(money.total).number(shipping.total).bytes(money.end);
+  out.bytes(money.total).number(shipping.total);
+  writeEnd(out, explainShipping(shipping, money.of), money);
 }
 
 export function writeTaxes(out: JsonWriter, taxes: readonly QuotedTax[], money: MoneyPieces): void {
@@ -101,9 +111,18 @@ export function writeTaxes(out: JsonWriter, taxes: readonly QuotedTax[], money: 
       .raw(',"rate":')
       .number(rateOf(tax.ratePpm));
     out.bytes(BASE).number(tax.base).bytes(money.amount).number(tax.amount);
-    out.bytes(money.included).raw(tax.included ? 'true}' : 'false}');
+    out.bytes(money.included).raw(tax.included ? 'true' : 'false');
+    if (tax.id !== undefined) out.raw(',"id":').text(tax.id);
+    out.raw(tax.exempt === undefined ? '}' : `,"exempt":"${tax.exempt}"}`);
   }
   out.raw(']');
+}
+
+/** Of an object whose last amount was just written: what is said beside the figures, mostly nothing. */
+function writeEnd(out: JsonWriter, explained: object, money: MoneyPieces): void {
+  const members = asMembers(explained);
+  if (members === '') out.bytes(money.end);
+  else out.bytes(money.close).raw(members).raw('}');
 }
 
 export function writeStrings(out: JsonWriter, strings: readonly string[]): void {

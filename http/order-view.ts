@@ -10,10 +10,18 @@ import type { ActorRef, RenderContext, Rendered, Responder } from '../runtime/ac
 import { invariant } from '../runtime/fault.ts';
 import type { Quote, QuotedLine } from '../workers/quote.ts';
 import type { Subjects } from './app.ts';
+import {
+  explainDiscount,
+  explainLine,
+  explainShipping,
+  explainTax,
+  explainTaxes,
+  type MoneyMaker,
+} from './explained-quote.ts';
 import { rateOf, timestamp } from './json.ts';
 import { problem } from './problem.ts';
 import type { EdgeReply } from './reply.ts';
-import type { Money, ShippingAddress } from './schemas.ts';
+import type { ShippingAddress } from './schemas.ts';
 import type { Order } from './schemas-order.ts';
 
 /** What is sealed at checkout. */
@@ -74,7 +82,10 @@ export function orderDocument(order: OrderDoc, contact: Contact | null): Order {
     fulfilment: order.fulfilment,
     currency: quote?.currency ?? payment.currency,
     lines: quote === null ? order.lines.map(unpricedLine) : quote.lines.map((line) => pricedLine(line, money)),
-    discounts: (quote?.discounts ?? []).map(({ code, label, amount }) => ({ code, label, amount: money(amount) })),
+    discounts: (quote?.discounts ?? []).map((discount) => {
+      const { code, label, amount } = discount;
+      return { code, label, amount: money(amount), ...explainDiscount(discount, money) };
+    }),
     shipping: quote === null ? null : shippingDocument(quote, money),
     totals: quote === null ? null : totalsDocument(quote, money),
     taxes: (quote?.taxes ?? []).map((tax) => ({
@@ -83,7 +94,9 @@ export function orderDocument(order: OrderDoc, contact: Contact | null): Order {
       base: money(tax.base),
       amount: money(tax.amount),
       included: tax.included,
+      ...explainTax(tax),
     })),
+    ...(quote === null ? undefined : explainTaxes(quote)),
     email: contact?.email ?? null,
     shippingAddress: contact?.shippingAddress ?? null,
     payment: {
@@ -98,20 +111,19 @@ export function orderDocument(order: OrderDoc, contact: Contact | null): Order {
   };
 }
 
-export type MoneyMaker = (amount: number) => Money;
 export function moneyIn(currency: string): MoneyMaker {
   return (amount) => ({ amount, currency });
 }
 
 function unpricedLine(line: OrderLineRequest): Order['lines'][number] {
-  return { id: line.id, sku: line.sku, kind: 'item', quantity: line.quantity };
+  return { id: line.id, sku: line.sku, kind: line.gift === undefined ? 'item' : 'gift', quantity: line.quantity };
 }
 
 function pricedLine(line: QuotedLine, money: MoneyMaker): Order['lines'][number] {
   return {
     id: line.id,
     sku: line.sku,
-    kind: 'item',
+    kind: line.kind ?? 'item',
     quantity: line.quantity,
     name: line.name,
     unitPrice: money(line.unitPrice),
@@ -120,6 +132,7 @@ function pricedLine(line: QuotedLine, money: MoneyMaker): Order['lines'][number]
     tax: money(line.tax),
     taxIncluded: money(line.taxIncluded),
     total: money(line.total),
+    ...explainLine(line, money),
   };
 }
 
@@ -132,6 +145,7 @@ export function shippingDocument(quote: Quote, money: MoneyMaker): Order['shippi
     tax: money(shipping.tax),
     taxIncluded: money(shipping.taxIncluded),
     total: money(shipping.total),
+    ...explainShipping(shipping, money),
   };
 }
 

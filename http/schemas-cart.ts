@@ -5,7 +5,10 @@ import {
   closed,
   Destination,
   Discount,
+  ExplainedPrice,
   idOf,
+  LineDiscount,
+  LineId,
   listOf,
   Money,
   MoneyInput,
@@ -25,7 +28,7 @@ export const QUANTITY_MAX = 999;
 
 export const CartLine = Type.Object(
   {
-    id: idOf('lin'),
+    id: LineId,
     sku: Type.String(),
     name: Type.String(),
     kind: Type.Enum(['item', 'gift']),
@@ -41,6 +44,8 @@ export const CartLine = Type.Object(
       description: '`ok` and `short` are from a copy of the stock that is at most 2 s old; checkout decides.',
     }),
     hold: Type.Optional(Type.Object({ id: idOf('hold'), expiresAt: Timestamp })),
+    price: Type.Optional(ExplainedPrice),
+    discounts: Type.Optional(Type.Array(LineDiscount)),
   },
   {
     $id: 'CartLine',

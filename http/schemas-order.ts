@@ -4,7 +4,10 @@ import {
   CurrencyCode,
   closed,
   Discount,
+  ExplainedPrice,
   idOf,
+  LineDiscount,
+  LineId,
   listOf,
   listQuery,
   Money,
@@ -34,7 +37,7 @@ const priced = { description: 'Absent until the order has been priced.' };
 
 export const OrderLine = Type.Object(
   {
-    id: idOf('lin'),
+    id: LineId,
     sku: Type.String(),
     kind: Type.Enum(['item', 'gift']),
     quantity: Type.Integer({ minimum: 1 }),
@@ -45,6 +48,8 @@ export const OrderLine = Type.Object(
     tax: Type.Optional(Money),
     taxIncluded: Type.Optional(Money),
     total: Type.Optional(Money),
+    price: Type.Optional(ExplainedPrice),
+    discounts: Type.Optional(Type.Array(LineDiscount)),
   },
   {
     $id: 'OrderLine',
@@ -88,6 +93,18 @@ export const Order = Type.Object(
     shipping: Nullable(Shipping),
     totals: Nullable(Totals),
     taxes: Type.Array(Tax),
+    taxSource: Type.Optional(
+      Type.Object(
+        { provider: Type.String(), fallback: Type.Optional(Type.Enum(['timeout', 'unavailable', 'invalid'])) },
+        { description: 'Who said what the taxes are; absent: the rates of the shop.' },
+      ),
+    ),
+    exemption: Type.Optional(
+      Type.Object(
+        { kind: Type.Enum(['exempt', 'reverse_charge']), id: Type.String() },
+        { description: 'What spared a tax.' },
+      ),
+    ),
     email: Nullable(Type.String({ description: 'Null once the person has been erased.' })),
     shippingAddress: Nullable(ShippingAddress),
     payment: OrderPayment,

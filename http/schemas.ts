@@ -102,16 +102,78 @@ export const Tax = Type.Object(
     base: Money,
     amount: Money,
     included: Type.Boolean({ description: 'True: contained in the prices. False: added on top of them.' }),
+    id: Type.Optional(Type.String({ description: "The rate's id; absent where an outside provider named it." })),
+    exempt: Type.Optional(Type.Enum(['exempt', 'reverse_charge'])),
   },
   { $id: 'Tax' },
 );
 
-export const Discount = Type.Object({ code: Type.String(), label: Type.String(), amount: Money }, { $id: 'Discount' });
+export const Discount = Type.Object(
+  {
+    code: Type.String({ description: "The coupon's code; of an automatic promotion its id." }),
+    label: Type.String(),
+    amount: Money,
+    promotion: Type.Optional(Type.String()),
+    shipping: Type.Optional(Money),
+  },
+  { $id: 'Discount', description: '`amount` is taken off the goods, `shipping` off the shipping.' },
+);
+
+/** What one promotion took off one line, or off the shipping. */
+export const LineDiscount = Type.Object(
+  {
+    promotion: Type.String({ description: 'Its id; of a coupon with terms of its own `coupon:` and its code.' }),
+    code: Type.Optional(Type.String({ description: 'The coupon that opened it.' })),
+    label: Type.String(),
+    amount: Money,
+    why: Type.Enum(['percent', 'amount', 'fixed_price', 'buy_get', 'tiers', 'shipping', 'gift']),
+    units: Type.Optional(Type.Integer({ description: 'Of the line, where the action counts units.' })),
+  },
+  { $id: 'LineDiscount' },
+);
+
+/** Where a unit price comes from. */
+export const ExplainedPrice = Type.Object(
+  {
+    list: Nullable(Type.String({ description: "The price list's id; null: the product's own price." })),
+    tier: Type.Integer({ minimum: 1, description: 'From how many units on it is the price.' }),
+    compareAt: Type.Optional(Money),
+    sale: Type.Optional(Type.Boolean()),
+    locked: Type.Optional(Type.Boolean({ description: 'Kept until the hold expires.' })),
+    listed: Type.Optional(Money),
+  },
+  {
+    $id: 'ExplainedPrice',
+    description:
+      "Absent: the product's own price, with nothing to compare it with. `listed`: as listed, where taxes were taken out or put in.",
+  },
+);
 
 export const Shipping = Type.Object(
-  { method: Type.String(), price: Money, tax: Money, taxIncluded: Money, total: Money },
-  { $id: 'Shipping', description: '`total = price + tax`.' },
+  {
+    method: Type.String(),
+    price: Money,
+    tax: Money,
+    taxIncluded: Money,
+    total: Money,
+    listPrice: Type.Optional(Money),
+    discounts: Type.Optional(Type.Array(LineDiscount)),
+    delivery: Type.Optional(
+      Type.Object(
+        { minDays: Type.Integer(), maxDays: Type.Integer() },
+        { description: 'Days after the order, both included.' },
+      ),
+    ),
+    byCarrier: Type.Optional(Type.Boolean()),
+  },
+  { $id: 'Shipping', description: '`total = price + tax`; `listPrice` is before promotions.' },
 );
+
+/** Of a line of a cart or an order: the buyer's own, or a gift's. */
+export const LineId = Type.String({
+  pattern: `^(lin_${UUID}|gift_[a-z0-9_-]{1,64})$`,
+  description: '`lin_` and a UUID; of a gift `gift_` and the id of its promotion.',
+});
 
 export const TaxState = Type.Enum(['unknown', 'estimated', 'final'], {
   description:
