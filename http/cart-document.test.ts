@@ -174,7 +174,7 @@ const EXPLAINED: Sample = {
   },
   quote: {
     ...{ bookVersion: 1, currency: 'EUR', taxState: 'final', shippingPrice: 0, taxAdded: 0 },
-    ...figures,
+    ...{ subtotal: 900, discount: 100, taxIncluded: 0, total: 800 },
     lines: [
       {
         ...{ id: LINE, sku: 'A', name: 'A', quantity: 1, unitPrice: 900, ...figures },
