@@ -94,6 +94,8 @@ export function bodyOf({ sku, cart, orderId }: Prey, { id, schema, rawTypes }: O
       maxPerOrder: 5,
       holdAt: 'checkout',
       holdTtlMs: 60_000,
+      weightGrams: 250,
+      digital: false,
       active: true,
     },
     adminAdjustStock: { delta: 1, reason: 'more' },

@@ -2,7 +2,7 @@
  * The catalogue's public documents: a product as a shopper sees it, its stock, and a product as an operator writes it.
  */
 import Type, { type Static } from 'typebox';
-import { PRICE_MAX } from '../schema/product.ts';
+import { PRICE_MAX, WEIGHT_GRAMS_MAX } from '../schema/product.ts';
 import { CurrencyCode, closed, filterText, listOf, listQuery, Money, Nullable, PathWord, text } from './schemas.ts';
 
 export const StockStatus = Type.Enum(['in_stock', 'low', 'sold_out']);
@@ -19,6 +19,8 @@ export const Product = Type.Object(
     taxCategory: Type.String(),
     maxPerOrder: Type.Optional(Type.Integer({ minimum: 1 })),
     holdAt: Type.Enum(['cart', 'checkout'], { description: 'When stock is held: at add-to-cart, or at checkout.' }),
+    weightGrams: Type.Optional(Type.Integer({ minimum: 1 })),
+    digital: Type.Optional(Type.Boolean({ description: 'True: nothing is shipped.' })),
     stock: Type.Object({ status: StockStatus }),
   },
   { $id: 'Product' },
@@ -75,6 +77,10 @@ const productFields = {
       description: 'Lifetime of a hold taken at the cart.',
     }),
   ),
+  weightGrams: Type.Optional(
+    Type.Integer({ minimum: 0, maximum: WEIGHT_GRAMS_MAX, default: 0, description: 'Of one unit, for shipping.' }),
+  ),
+  digital: Type.Optional(Type.Boolean({ default: false, description: 'True: nothing is shipped.' })),
   active: Type.Optional(Type.Boolean({ default: true, description: 'False: not shown and not sold.' })),
 };
 
@@ -93,6 +99,8 @@ export const AdminProduct = Type.Object(
     maxPerOrder: Nullable(Type.Integer()),
     holdAt: Type.Enum(['cart', 'checkout']),
     holdTtlMs: Type.Integer(),
+    weightGrams: Type.Integer(),
+    digital: Type.Boolean(),
     active: Type.Boolean(),
   },
   { $id: 'AdminProduct' },

@@ -14,6 +14,8 @@ export type DemoProduct = readonly [
 export interface DemoCategory {
   readonly name: string;
   readonly taxCategory: 'standard' | 'food' | 'books';
+  /** Of one unit, packed, where a product is not far from it. */
+  readonly weightGrams: number;
   readonly products: readonly DemoProduct[];
 }
 
@@ -21,6 +23,7 @@ export const DEMO_CATEGORIES: readonly DemoCategory[] = [
   {
     name: 'Coffee & Tea',
     taxCategory: 'food',
+    weightGrams: 300,
     products: [
       [
         'COF-ALDEA-250',
@@ -70,6 +73,7 @@ export const DEMO_CATEGORIES: readonly DemoCategory[] = [
   {
     name: 'Kitchen',
     taxCategory: 'standard',
+    weightGrams: 1100,
     products: [
       [
         'KIT-SKILLET-26',
@@ -125,6 +129,7 @@ export const DEMO_CATEGORIES: readonly DemoCategory[] = [
   {
     name: 'Outdoor',
     taxCategory: 'standard',
+    weightGrams: 900,
     products: [
       [
         'OUT-TENT-2',
@@ -180,6 +185,7 @@ export const DEMO_CATEGORIES: readonly DemoCategory[] = [
   {
     name: 'Desk',
     taxCategory: 'standard',
+    weightGrams: 800,
     products: [
       [
         'DSK-LAMP-ARC',
@@ -235,6 +241,7 @@ export const DEMO_CATEGORIES: readonly DemoCategory[] = [
   {
     name: 'Audio',
     taxCategory: 'standard',
+    weightGrams: 700,
     products: [
       [
         'AUD-PHONES-OE',
@@ -284,6 +291,7 @@ export const DEMO_CATEGORIES: readonly DemoCategory[] = [
   {
     name: 'Bags',
     taxCategory: 'standard',
+    weightGrams: 850,
     products: [
       [
         'BAG-ROLL-25',
@@ -333,6 +341,7 @@ export const DEMO_CATEGORIES: readonly DemoCategory[] = [
   {
     name: 'Books',
     taxCategory: 'books',
+    weightGrams: 550,
     products: [
       [
         'BOK-BREAD',
@@ -372,6 +381,12 @@ export const DEMO_CATEGORIES: readonly DemoCategory[] = [
         [2690, 2290, 3180],
       ],
       [
+        'BOK-QUEUES-EPUB',
+        'Waiting: A History of Queues (e-book)',
+        'The same book for a screen, with every source a tap away. No queue, no parcel: it is yours when you have paid.',
+        [1490, 1290, 1780],
+      ],
+      [
         'BOK-GARDEN',
         'Gardens in Pots',
         'Herbs, tomatoes and one stubborn fig on a fourth-floor balcony, month by month. Written by someone who has killed most of them once.',
@@ -382,6 +397,7 @@ export const DEMO_CATEGORIES: readonly DemoCategory[] = [
   {
     name: 'Toys & Games',
     taxCategory: 'standard',
+    weightGrams: 750,
     products: [
       [
         'TOY-BLOCKS-60',

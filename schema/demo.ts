@@ -1,27 +1,18 @@
 /**
- * A believable shop: products, stock, coupons, taxes and shipping, for the first start of an embedded database and for
+ * A believable shop: products and stock, with the rules of `demo-rules.ts`, for the first start of an embedded database and for
  * `stampede seed`. Everything here is a function of nothing but its arguments, so two seeds are the same.
- *
- * The tax rates are the general ones of each place, for demonstration: real shops owe local and special rates too. Texas,
- * California and New York, for example, stand with the state's rate only.
  */
 import type { Kysely } from 'kysely';
 import { type CatalogueTables, nextVersion, writeProducts } from './catalogue-tables.ts';
-import type { Coupon } from './coupon.ts';
 import { DEMO_CATEGORIES, type DemoCategory, type DemoProduct } from './demo-products.ts';
+import { DEMO_RULES, OWN_COUPONS } from './demo-rules.ts';
 import { type Product, validateProduct } from './product.ts';
-import { type RuleWrite, STORE_ID, writeRules } from './rule-rows.ts';
-import type { Store } from './rules.ts';
-import type { ShippingMethod } from './shipping-method.ts';
+import { type RuleKind, type RuleWrite, STORE_ID, writeRules } from './rule-rows.ts';
+import type { RuleSet } from './rule-set.ts';
 import type { Tables } from './tables.ts';
-import type { TaxRate } from './tax-rate.ts';
 
-export interface DemoData {
+export interface DemoData extends RuleSet {
   readonly products: readonly Product[];
-  readonly coupons: readonly Coupon[];
-  readonly taxRates: readonly TaxRate[];
-  readonly shippingMethods: readonly ShippingMethod[];
-  readonly store: Store;
   /** Units on hand at first, by sku. Stock belongs to the sku actors: whoever seeds sends it to them. */
   readonly stock: Readonly<Record<string, number>>;
 }
@@ -34,6 +25,18 @@ const SCARCE: Readonly<Record<string, { readonly maxPerOrder: number; readonly o
 const SCARCE_HOLD_TTL_MS = 10 * 60_000;
 const CHECKOUT_HOLD_TTL_MS = 10 * 60_000;
 
+/** Not shipped. */
+const DIGITAL: ReadonlySet<string> = new Set(['BOK-QUEUES-EPUB']);
+/** In grams, where a sku is far from what its category weighs. */
+const WEIGHTS: Readonly<Record<string, number>> = {
+  'KIT-SKILLET-26': 2_900,
+  'KIT-CROCK-2': 3_400,
+  'OUT-TENT-2': 2_600,
+  'AUD-SPEAKER-S': 6_200,
+  'AUD-TURN': 7_800,
+  'TOY-TELESCOPE': 4_100,
+};
+
 export function demoData(): DemoData {
   const products = DEMO_CATEGORIES.flatMap((category) =>
     category.products.map((product) => demoProduct(category, product)),
@@ -41,17 +44,17 @@ export function demoData(): DemoData {
   const stock = Object.fromEntries(
     products.map(({ sku }) => [sku, SCARCE[sku]?.onHand ?? 200 + (scatter(sku) % 97) * 50]),
   );
-  return { products, coupons: COUPONS, taxRates: TAX_RATES, shippingMethods: SHIPPING_METHODS, store: STORE, stock };
+  return { products, stock, ...DEMO_RULES };
 }
 
 /**
- * The demo shop with `count` products (at least 1) in place of its own: variants of them under numbered skus, the rules and the
- * store unchanged.
+ * The demo shop with `count` products (at least 1) in place of its own: variants of them under numbered skus, at their own prices
+ * and without promotions. Store, coupons, taxes and shipping are unchanged.
  */
 export function generatedData(count: number): DemoData {
   const products = generatedProducts(count);
   const stock = Object.fromEntries(products.map(({ sku }) => [sku, 200 + (scatter(sku) % 97) * 50]));
-  return { ...demoData(), products, stock };
+  return { ...demoData(), priceLists: [], promotions: [], promotionGroups: [], coupons: OWN_COUPONS, products, stock };
 }
 
 /** `GEN-000001` and so on; plain products without limits. */
@@ -95,18 +98,26 @@ export async function seedCatalogue(db: Kysely<Tables>, data: Omit<DemoData, 'st
 
 /** As they are stored. */
 export function rulesOf(data: Omit<DemoData, 'stock'>): RuleWrite[] {
+  const all = (kind: RuleKind, docs: readonly { readonly id: string }[]) =>
+    docs.map((doc): RuleWrite => ({ kind, id: doc.id, doc }));
   return [
     { kind: 'store', id: STORE_ID, doc: data.store },
-    ...data.coupons.map((coupon): RuleWrite => ({ kind: 'coupon', id: coupon.code, doc: coupon })),
-    ...data.taxRates.map((rate): RuleWrite => ({ kind: 'tax_rate', id: rate.id, doc: rate })),
-    ...data.shippingMethods.map(
-      (method, place): RuleWrite => ({ kind: 'shipping_method', id: method.id, doc: { ...method, place } }),
+    ...all('zone', data.zones),
+    ...all('tax_rate', data.taxRates),
+    ...all(
+      'shipping_method',
+      data.shippingMethods.map((method, place) => ({ ...method, place })),
     ),
+    ...all('price_list', data.priceLists),
+    ...all('promotion', data.promotions),
+    ...all('promotion_group', data.promotionGroups),
+    ...data.coupons.map((coupon): RuleWrite => ({ kind: 'coupon', id: coupon.code, doc: coupon })),
   ];
 }
 
 function demoProduct(category: DemoCategory, [sku, name, description, prices, before]: DemoProduct): Product {
   const scarce = SCARCE[sku];
+  const digital = DIGITAL.has(sku);
   return valid({
     sku,
     name,
@@ -118,6 +129,8 @@ function demoProduct(category: DemoCategory, [sku, name, description, prices, be
     maxPerOrder: scarce?.maxPerOrder ?? null,
     holdAt: scarce === undefined ? 'checkout' : 'cart',
     holdTtlMs: scarce === undefined ? CHECKOUT_HOLD_TTL_MS : SCARCE_HOLD_TTL_MS,
+    weightGrams: digital ? 0 : (WEIGHTS[sku] ?? category.weightGrams),
+    digital,
     active: true,
   });
 }
@@ -142,106 +155,3 @@ function scatter(text: string): number {
   for (let i = 0; i < text.length; i++) hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193);
   return (hash ^ (hash >>> 15)) >>> 0;
 }
-
-const STORE: Store = { defaultCurrency: 'USD', currencies: ['USD', 'EUR', 'JPY'], defaultShipping: 'standard' };
-
-const COUPONS: readonly Coupon[] = [
-  { code: 'WELCOME10', label: 'Welcome: 10 % off', kind: 'percent', ratePpm: 100_000 },
-  { code: 'FIVEOFF', label: '5 off your order', kind: 'fixed', amounts: { USD: 500, EUR: 500, JPY: 700 } },
-  {
-    code: 'STAMPEDE25',
-    label: '25 % off from 100',
-    kind: 'percent',
-    ratePpm: 250_000,
-    minSubtotal: { USD: 10_000, EUR: 10_000, JPY: 15_000 },
-  },
-];
-
-const US = (region: string, name: string, ratePpm: number, categories: readonly string[]): TaxRate => ({
-  id: `us-${region.toLowerCase()}`,
-  name,
-  country: 'US',
-  region,
-  categories,
-  ratePpm,
-  included: false,
-});
-const VAT = (country: string, name: string, percent: number, categories: readonly string[]): TaxRate => ({
-  id: `${country.toLowerCase()}-${percent}`,
-  name,
-  country,
-  region: null,
-  categories,
-  ratePpm: Math.round(percent * 10_000),
-  included: true,
-});
-
-const TAX_RATES: readonly TaxRate[] = [
-  US('TX', 'Texas sales tax', 62_500, ['standard', 'books', 'shipping']),
-  US('CA', 'California sales tax', 72_500, ['standard', 'books']),
-  US('NY', 'New York sales tax', 40_000, ['standard', 'books', 'shipping']),
-  US('WA', 'Washington sales tax', 65_000, ['standard', 'books', 'shipping']),
-  US('FL', 'Florida sales tax', 60_000, ['standard', 'books', 'shipping']),
-  US('IL', 'Illinois sales tax', 62_500, ['standard', 'books']),
-  VAT('DE', 'MwSt. 19 %', 19, ['standard', 'shipping']),
-  VAT('DE', 'MwSt. 7 %', 7, ['food', 'books']),
-  VAT('FR', 'TVA 20 %', 20, ['standard', 'shipping']),
-  VAT('FR', 'TVA 5,5 %', 5.5, ['food', 'books']),
-  VAT('AT', 'USt. 20 %', 20, ['standard', 'shipping']),
-  VAT('AT', 'USt. 10 %', 10, ['food', 'books']),
-  VAT('GB', 'VAT 20 %', 20, ['standard', 'shipping']),
-  VAT('GB', 'VAT 0 %', 0, ['food', 'books']),
-  VAT('JP', '消費税 10 %', 10, ['standard', 'books', 'shipping']),
-  VAT('JP', '消費税 8 %', 8, ['food']),
-];
-
-const EUROPE = [
-  'DE',
-  'FR',
-  'AT',
-  'NL',
-  'BE',
-  'LU',
-  'IT',
-  'ES',
-  'PT',
-  'IE',
-  'DK',
-  'SE',
-  'FI',
-  'PL',
-  'CZ',
-  'GB',
-  'CH',
-  'NO',
-];
-
-const SHIPPING_METHODS: readonly ShippingMethod[] = [
-  {
-    id: 'standard',
-    name: 'Standard',
-    taxCategory: 'shipping',
-    zones: [
-      { countries: ['US'], prices: { USD: 599, EUR: 549, JPY: 890 } },
-      { countries: EUROPE, prices: { USD: 690, EUR: 590, JPY: 980 } },
-      { countries: ['JP'], prices: { USD: 590, EUR: 550, JPY: 660 } },
-      { countries: null, prices: { USD: 1490, EUR: 1390, JPY: 2200 } },
-    ],
-  },
-  {
-    id: 'express',
-    name: 'Express',
-    taxCategory: 'shipping',
-    zones: [
-      { countries: ['US'], prices: { USD: 1499, EUR: 1390, JPY: 2200 } },
-      { countries: EUROPE, prices: { USD: 1590, EUR: 1490, JPY: 2400 } },
-      { countries: ['JP'], prices: { USD: 1290, EUR: 1190, JPY: 1760 } },
-    ],
-  },
-  {
-    id: 'pickup',
-    name: 'Pick up in the shop',
-    taxCategory: 'shipping',
-    zones: [{ countries: null, prices: { USD: 0, EUR: 0, JPY: 0 } }],
-  },
-];

@@ -31,9 +31,11 @@ test('the rules of the demo shop are valid as they stand', () => {
   for (const rate of data.taxRates) assert.deepEqual(errorsOf(validateTaxRate(rate)), []);
   for (const method of data.shippingMethods) assert.deepEqual(errorsOf(validateShippingMethod(method)), []);
   for (const coupon of data.coupons) assert.deepEqual(errorsOf(validateCoupon(coupon)), []);
-  const rules = { zones: [], priceLists: [], promotions: [], promotionGroups: [], ...data };
+  for (const zone of data.zones) assert.deepEqual(errorsOf(validateZone(zone)), []);
+  for (const list of data.priceLists) assert.deepEqual(errorsOf(validatePriceList(list)), []);
+  for (const offer of data.promotions) assert.deepEqual(errorsOf(validatePromotion(offer)), []);
   assert.deepEqual(
-    validateRules(rules, (sku) => skus.has(sku)),
+    validateRules(data, (sku) => skus.has(sku)),
     { ok: true },
   );
 });

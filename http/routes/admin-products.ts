@@ -116,20 +116,9 @@ export function adminProductRoutes(app: App): AnyRoute[] {
 
 function adminDocument(product: Product): object {
   const { sku, name, description, category, taxCategory, prices, compareAtPrices } = product;
-  const { maxPerOrder, holdAt, holdTtlMs, active } = product;
-  return {
-    sku,
-    name,
-    description,
-    category,
-    taxCategory,
-    prices,
-    compareAtPrices,
-    maxPerOrder,
-    holdAt,
-    holdTtlMs,
-    active,
-  };
+  const { maxPerOrder, holdAt, holdTtlMs, weightGrams = 0, digital = false, active } = product;
+  const terms = { maxPerOrder, holdAt, holdTtlMs, weightGrams, digital, active };
+  return { sku, name, description, category, taxCategory, prices, compareAtPrices, ...terms };
 }
 
 async function putProduct(app: App, request: EdgeRequest, sku: string, input: ProductInput): Promise<EdgeReply> {
