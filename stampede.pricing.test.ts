@@ -76,7 +76,7 @@ const KINDS: readonly {
   },
   {
     segment: 'price-lists',
-    id: 'trade',
+    id: 'trade-2030',
     body: {
       name: 'Trade',
       currency: 'USD',
@@ -262,22 +262,21 @@ test('a document that others name is not taken out, and the answer names them', 
   );
   assert.deepEqual((await shop.admin('GET', `${ADMIN}/store`)).body, store.body);
   const groups = await shop.admin('PATCH', `${ADMIN}/store`, {
-    body: { customerGroups: ['trade'] },
+    body: { customerGroups: ['press', 'trade'] },
     headers: { 'if-match': String(store.headers.etag) },
   });
-  assert.deepEqual([groups.status, groups.body.customerGroups], [200, ['trade']], groups.text);
+  assert.deepEqual([groups.status, groups.body.customerGroups], [200, ['press', 'trade']], groups.text);
   assertProblem(
     await shop.admin('PATCH', `${ADMIN}/store`, {
-      body: { customerGroups: [] },
+      body: { customerGroups: ['trade'] },
       headers: { 'if-match': String(store.headers.etag) },
     }),
     412,
     'version_mismatch',
   );
   const { version: _v, updatedAt: _u, ...whole } = groups.body;
-  const { customerGroups: _g, ...plain } = whole;
-  const back = await put('store', plain);
-  assert.deepEqual([back.status, back.body.customerGroups], [200, undefined]);
+  const back = await put('store', { ...whole, customerGroups: ['trade'] });
+  assert.deepEqual([back.status, back.body.customerGroups], [200, ['trade']]);
 });
 
 test('what an export writes an import reads again, all or none, with the line of what is wrong', async () => {
@@ -378,4 +377,184 @@ test('lists come by page and filter, and a cursor belongs to its list', async ()
   assertProblem(await shop.admin('GET', `${ADMIN}/zones?limit=2&cursor=${body.nextCursor}`), 400, 'cursor_invalid');
   for (const query of ['limit=0', 'limit=101', 'sort=x', 'colour=red'])
     assertProblem(await shop.admin('GET', `${path}?${query}`), 400, 'invalid_request', query);
+});
+
+test('a cart that is asked about is priced and explained by the stored rules, and by a draft that is not stored', async () => {
+  const ask = (body: Json) => shop.admin('POST', `${ADMIN}/pricing/validate`, { body });
+  const cart = {
+    currency: 'USD',
+    lines: [
+      { sku: 'BOK-MAPS', quantity: 2 },
+      { sku: 'BOK-TIDES', quantity: 1 },
+    ],
+    destination: { country: 'US', region: 'NY', postalCode: '10001' },
+    coupons: ['welcome10'],
+  };
+  const answer = await ask(cart);
+  assert.equal(answer.status, 200, answer.text);
+  const { quote, explanation, at } = answer.body;
+  assertTime(at, 'at');
+  assert.deepEqual(quote.totals.discount, { amount: 1790 + 698, currency: 'USD' });
+  assert.deepEqual(
+    quote.lines.map(({ discounts }: Json) => discounts.map(({ promotion }: Json) => promotion)),
+    [['coupon:WELCOME10'], ['books-3-for-2']],
+  );
+  const reason = (list: Json[], name: string, of: string) => list.find((one) => one[name] === of)?.because;
+  assert.equal(reason(explanation.promotions, 'promotion', 'books-3-for-2'), 'applied');
+  assert.equal(reason(explanation.promotions, 'promotion', 'first-cup'), 'no_coupon');
+  assert.equal(reason(explanation.taxes, 'rate', 'us-ny-city'), 'applies');
+  assert.equal(reason(explanation.taxes, 'rate', 'us-ny-nassau'), 'destination');
+  assert.equal(reason(explanation.shipping, 'method', 'standard'), 'chosen');
+
+  const promotion = {
+    id: 'half-off',
+    label: 'Half off',
+    trigger: 'automatic',
+    validity: { from: FROM, until: UNTIL },
+    action: { kind: 'percent', items: { skus: ['BOK-MAPS'] }, ratePpm: 500_000 },
+    priority: 1,
+    last: true,
+  };
+  const then = await ask({ ...cart, at: FROM, draft: { promotion } });
+  assert.equal(then.status, 200, then.text);
+  assert.deepEqual(then.body.quote.totals.discount, { amount: 3490, currency: 'USD' });
+  assert.equal(then.body.quote.changesAt, UNTIL);
+  assert.equal(reason(then.body.explanation.promotions, 'promotion', 'books-3-for-2'), 'after_last');
+  const before = await ask({ ...cart, draft: { promotion } });
+  assert.equal(reason(before.body.explanation.promotions, 'promotion', 'half-off'), 'not_valid_now');
+  assertProblem(await shop.admin('GET', `${ADMIN}/promotions/half-off`), 404, 'not_found', 'a draft is not stored');
+  assert.deepEqual((await ask({ ...cart, at })).body, answer.body);
+
+  const action = { kind: 'percent', items: {}, ratePpm: 1_000_001 };
+  for (const [body, place] of [
+    [{ ...cart, draft: { promotion: { ...promotion, action } } }, '/draft/promotion/action/ratePpm'],
+    [
+      {
+        ...cart,
+        draft: { taxRate: { id: 'x', name: 'X', zone: 'none', categories: ['standard'], ratePpm: 1, included: true } },
+      },
+      '/draft/taxRate/zone',
+    ],
+    [{ ...cart, currency: 'CHF' }, '/currency'],
+    [{ ...cart, customerGroup: 'nobody' }, '/customerGroup'],
+    [{ ...cart, lines: [] }, '/lines'],
+    [{ ...cart, lines: [{ sku: 'X', quantity: 1000 }] }, '/lines/0/quantity'],
+    [{ ...cart, at: 'now' }, '/at'],
+    [{ ...cart, colour: 'red' }, '/colour'],
+  ] as const) {
+    const refused = await ask(body);
+    assertProblem(refused, 400, 'invalid_request', place);
+    assert.ok(
+      refused.body.errors.some((error: Json) => error.path === place),
+      `${refused.text} for ${place}`,
+    );
+  }
+  const gone = await ask({ lines: [{ sku: 'NO-SUCH-SKU', quantity: 1 }] });
+  assert.deepEqual(
+    [gone.body.quote.blocked, gone.body.explanation.lines[0].because],
+    ['price_unavailable', 'sku_gone'],
+  );
+});
+
+test('a price list and a promotion that begin and end change a cart on time, without another call', async () => {
+  // From the shop's own clock: what has begun a moment ago holds, what begins in an hour does not yet.
+  const hours = (count: number) => new Date(Date.now() + count * 3_600_000).toISOString();
+  const put = async (path: string, body: Json) => {
+    const written = await shop.admin('PUT', `${ADMIN}/${path}`, { body });
+    assert.ok(written.status === 200 || written.status === 201, written.text);
+  };
+  const list = (validity: Json) => ({
+    name: 'Week',
+    currency: 'USD',
+    validity,
+    entries: { 'DSK-CLOCK': { amount: 1234, compareAt: 9999 } },
+  });
+  const total = async (at?: string) => {
+    const body = { lines: [{ sku: 'DSK-CLOCK', quantity: 1 }], ...(at === undefined ? {} : { at }) };
+    return (await shop.admin('POST', `${ADMIN}/pricing/validate`, { body })).body.quote.lines[0].unitPrice.amount;
+  };
+  const shown = async () => (await shop.request('GET', '/v1/products/DSK-CLOCK?currency=USD')).body;
+  const usual = await total();
+  await put('price-lists/week', list({ from: hours(1), until: hours(2) }));
+  assert.deepEqual([await total(), await total(hours(1.5)), await total(hours(3))], [usual, 1234, usual]);
+  assert.equal((await shown()).price.amount, usual);
+  await put('price-lists/week', list({ from: hours(-1), until: hours(2) }));
+  assert.deepEqual([await total(), await total(hours(3))], [1234, usual]);
+  const cart = (await shop.request('POST', '/v1/carts', { body: { currency: 'USD' } })).body;
+  const line = await shop.request('POST', `/v1/carts/${cart.cart.id}/lines`, {
+    token: cart.token,
+    body: { sku: 'DSK-CLOCK', quantity: 1 },
+  });
+  assert.equal(line.body.lines[0].unitPrice.amount, 1234, line.text);
+  const product = await shown();
+  assert.deepEqual([product.price.amount, product.compareAtPrice.amount], [1234, 9999]);
+  await put('price-lists/week', list({ from: hours(-2), until: hours(-1) }));
+  assert.equal(await total(), usual);
+  const { body } = await shop.request('GET', `/v1/carts/${cart.cart.id}`, { token: cart.token });
+  assert.equal(body.lines[0].unitPrice.amount, usual);
+  assert.equal((await shown()).price.amount, usual);
+  assert.equal((await shop.admin('DELETE', `${ADMIN}/price-lists/week`)).status, 204);
+});
+
+test('a product that only a price list has a price for is shown, listed and sold in that currency', async () => {
+  const shown = await shop.request('GET', '/v1/products/TOY-CARDS?currency=KWD');
+  assert.deepEqual(shown.body.price, { amount: 4950, currency: 'KWD' }, shown.text);
+  assertProblem(await shop.request('GET', '/v1/products/DSK-CLOCK?currency=KWD'), 409, 'price_unavailable');
+  const items = assertPage(await shop.request('GET', '/v1/products?currency=KWD&sort=price'));
+  assert.deepEqual(
+    items.map(({ sku, price }) => [sku, price.amount]),
+    [
+      ['TOY-CARDS', 4_950],
+      ['COF-YIRGA-250', 5_500],
+      ['OUT-FLASK-1', 9_900],
+      ['DSK-PEN-BRASS', 11_750],
+    ],
+  );
+  const cart = (await shop.request('POST', '/v1/carts', { body: { currency: 'KWD', destination: { country: 'KW' } } }))
+    .body;
+  const line = await shop.request('POST', `/v1/carts/${cart.cart.id}/lines`, {
+    token: cart.token,
+    body: { sku: 'TOY-CARDS', quantity: 4 },
+  });
+  assert.deepEqual([line.status, line.body.totals.total], [200, { amount: 21_500, currency: 'KWD' }], line.text);
+});
+
+test('weight and whether a product is digital are kept, imported and shown', async () => {
+  const path = `${ADMIN}/products/HEAVY-1`;
+  const product = { name: 'Anvil', category: 'Tools', prices: { USD: 9900 }, weightGrams: 25_000 };
+  const created = await shop.admin('PUT', path, { body: product });
+  assert.deepEqual(
+    [created.status, created.body.weightGrams, created.body.digital],
+    [201, 25_000, false],
+    created.text,
+  );
+  const table =
+    'sku,name,category,price.USD,compareAtPrice.USD,weightGrams,digital\nSONG-1,A Song,Music,99,149,,true\n';
+  const loaded = await shop.admin('POST', `${ADMIN}/products/import`, {
+    body: table,
+    headers: { 'content-type': 'text/csv' },
+  });
+  assert.equal(loaded.status, 200, loaded.text);
+  const song = (await shop.request('GET', '/v1/products/SONG-1')).body;
+  assert.deepEqual([song.digital, song.compareAtPrice.amount, 'weightGrams' in song], [true, 149, false]);
+  assert.equal((await shop.request('GET', '/v1/products/HEAVY-1')).body.weightGrams, 25_000);
+  for (const wrong of [{ weightGrams: -1 }, { weightGrams: 1_000_001 }, { digital: 'yes' }])
+    assertProblem(await shop.admin('PUT', path, { body: { ...product, ...wrong } }), 400, 'invalid_request');
+  const cart = (await shop.request('POST', '/v1/carts', { body: { destination: { country: 'US', region: 'TX' } } }))
+    .body;
+  await shop.request('POST', `/v1/carts/${cart.cart.id}/lines`, {
+    token: cart.token,
+    body: { sku: 'HEAVY-1', quantity: 1 },
+  });
+  const methods = assertPage(
+    await shop.request('GET', `/v1/carts/${cart.cart.id}/shipping-methods`, { token: cart.token }),
+  );
+  assert.deepEqual(
+    methods.map(({ id, price, delivery }) => [id, price.amount, delivery]),
+    [
+      ['standard', 599, { minDays: 3, maxDays: 5 }],
+      ['express', 3499, { minDays: 1, maxDays: 2 }],
+      ['pickup', 0, { minDays: 0, maxDays: 0 }],
+    ],
+  );
 });

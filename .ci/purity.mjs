@@ -10,7 +10,7 @@ import { parseSync } from '@swc/core';
 import { modules } from './boundaries.mjs';
 
 const PURE_FOLDERS = /^(runtime|actors|sim)\//;
-const PURE_TASKS = /^workers\/(pricing|promotion|tax|shipping|money|quote|price-book|coupon-limits)\.ts$/;
+const PURE_TASKS = /^workers\/(pricing|promotion|tax|shipping|money|quote|price-book|coupon-limits|explain)\.ts$/;
 const TEST_SUPPORT =
   /(\.test|(^|\/|-)fixture(-[a-z]+)?|-conformance|(^|\/)test-world|(^|\/)manual-clock|(^|\/)process-clock)\.ts$/;
 

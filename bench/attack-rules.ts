@@ -40,8 +40,20 @@ function documents(sku: string): Readonly<Record<string, Json>> {
   };
 }
 
+function dryRun(sku: string): Json {
+  return {
+    currency: 'USD',
+    lines: [{ sku, quantity: 2 }],
+    destination: { country: 'US', region: 'TX' },
+    coupons: ['TEN'],
+    at: '2030-11-27T08:00:00.000Z',
+    draft: { coupon: { code: 'TEN', ...documents(sku).Coupon } },
+  };
+}
+
 /** undefined: the operation writes no rule. */
 export function ruleBody(operationId: string, sku: string): Json {
+  if (operationId === 'adminValidatePricing') return dryRun(sku);
   const name = /^admin(?:Put|Change)(\w+)$/.exec(operationId)?.[1];
   return name === undefined ? undefined : documents(sku)[name];
 }
@@ -49,7 +61,7 @@ export function ruleBody(operationId: string, sku: string): Json {
 /** Bytes of a body that the operation takes. */
 export function bodyMax(operationId: string): number {
   if (/^admin(Put|Change)PriceList$/.test(operationId)) return 4 * 1024 * 1024;
-  if (/^admin(Put|Change)Zone$/.test(operationId)) return 1024 * 1024;
+  if (/^admin((Put|Change)Zone|ValidatePricing)$/.test(operationId)) return 1024 * 1024;
   return /^admin(Put|Change)(TaxRate|ShippingMethod|Promotion|PromotionGroup|Coupon)$/.test(operationId)
     ? 262_144
     : 16_384;

@@ -8,6 +8,7 @@ import type { Clock } from '../runtime/clock.ts';
 import type { AnswerRow, RecordedAnswer } from '../runtime/journal.ts';
 import type { ActorSystem } from '../runtime/system.ts';
 import type { ClusterView } from '../schema/cluster-view.ts';
+import type { PriceBook } from '../schema/price-book.ts';
 import type { Product } from '../schema/product.ts';
 import type { ProductQuery } from '../schema/product-index.ts';
 import type { OrderCursor, OrderQuery, PaymentQuery, PaymentRecord } from '../schema/read-side.ts';
@@ -53,6 +54,8 @@ export interface CatalogueAccess {
   remove(sku: string, answer?: AnswerRow): Promise<boolean>;
   /** The commercial rules as they are stored. */
   readonly rules: StoredRules;
+  /** Of the same version. */
+  book(): PriceBook;
   /** All or none, `answer` in the same transaction. */
   changeRules(
     changes: readonly RuleChange[],

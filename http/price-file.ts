@@ -67,7 +67,8 @@ export function readPrices(bytes: Uint8Array): RuleFile | ImportErrors {
 function sortIn(row: Row, lists: Map<string, ListRows>): InputError | null {
   const { list = '', sku = '', currency = '', minQuantity = '' } = row.value;
   const at = (column: string, message: string): InputError => ({ path: `/lines/${row.line}/${column}`, message });
-  if (!/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/.test(list)) return at('list', 'must name a price list: 1 to 64 of A-Z a-z 0-9 . _ -');
+  if (!/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/.test(list))
+    return at('list', 'must name a price list: 1 to 64 of A-Z a-z 0-9 . _ -');
   if (sku === '') return at('sku', 'is missing');
   const { first, skus } = lists.get(list) ?? { first: row, skus: new Map<string, SkuRows>() };
   lists.set(list, { first, skus });

@@ -1,6 +1,6 @@
 /**
  * Products as shoppers see them. A product's JSON and its ETag are kept for as long as nothing in them changes: for each sku and currency
- * one rendering, found again while the catalogue's record is the same object and the stock has the same status. The
+ * one rendering, found again while the catalogue's record is the same object, and the price and the stock's status are the same. The
  * number of renderings kept is bounded.
  */
 import { hash } from 'node:crypto';
@@ -10,6 +10,7 @@ import type { StockCopy } from './app.ts';
 import { databaseFault } from './database-fault.ts';
 import { moneyTail } from './json.ts';
 import type { EdgeReply } from './reply.ts';
+import type { PricesNow, ShownPrice } from './shown-prices.ts';
 
 export type StockStatus = 'in_stock' | 'low' | 'sold_out';
 
@@ -40,6 +41,7 @@ export async function freshStock(stock: StockCopy, skus: readonly string[]): Pro
 
 interface Rendering {
   readonly product: Product;
+  readonly price: ShownPrice;
   readonly status: StockStatus;
   readonly json: string;
   readonly etag: string;
@@ -55,16 +57,16 @@ export class ProductView {
     this.#stock = stock;
   }
 
-  /** The product must have a price in the currency. */
-  async reply(product: Product, currency: string, ifNoneMatch: string): Promise<EdgeReply> {
+  async reply(product: Product, currency: string, price: ShownPrice, ifNoneMatch: string): Promise<EdgeReply> {
     await freshStock(this.#stock, [product.sku]);
-    const rendering = this.#render(product, currency);
+    const rendering = this.#render(product, currency, price);
     return matches(ifNoneMatch, rendering.etag) ? rendering.unchanged : rendering.found;
   }
 
+  /** What has no price in the currency is left out. */
   async listReply(
     products: readonly Product[],
-    currency: string,
+    prices: PricesNow,
     nextCursor: string | null,
     ifNoneMatch: string,
   ): Promise<EdgeReply> {
@@ -73,24 +75,30 @@ export class ProductView {
       products.map(({ sku }) => sku),
     );
     let body = '{"items":[';
-    for (const [i, product] of products.entries()) {
-      if (i > 0) body += ',';
-      body += this.#render(product, currency).json;
+    let first = true;
+    for (const product of products) {
+      const price = prices.of(product);
+      if (price === undefined) continue;
+      if (!first) body += ',';
+      first = false;
+      body += this.#render(product, prices.currency, price).json;
     }
     body += `],"nextCursor":${nextCursor === null ? 'null' : `"${nextCursor}"`}}`;
     const headers = cacheHeaders(etagOf(body));
     return matches(ifNoneMatch, headers.etag) ? { status: 304, headers } : { status: 200, headers, body };
   }
 
-  #render(product: Product, currency: string): Rendering {
+  #render(product: Product, currency: string, price: ShownPrice): Rendering {
     const key = `${currency} ${product.sku}`;
     const status = stockStatus(this.#stock.get(product.sku));
     const kept = this.#renderings.get(key);
-    if (kept !== undefined && kept.product === product && kept.status === status) return kept;
-    const json = productJson(product, currency, status);
+    if (kept !== undefined && kept.product === product && kept.status === status && isSame(kept.price, price))
+      return kept;
+    const json = productJson(product, currency, price, status);
     const headers = cacheHeaders(etagOf(json));
     const rendering: Rendering = {
       product,
+      price,
       status,
       json,
       etag: headers.etag,
@@ -122,15 +130,21 @@ export function imagePath(sku: string): string {
   return `/images/${sku}.svg`;
 }
 
-function productJson(product: Product, currency: string, status: StockStatus): string {
+function isSame(a: ShownPrice, b: ShownPrice): boolean {
+  return a.amount === b.amount && a.compareAt === b.compareAt;
+}
+
+function productJson(product: Product, currency: string, price: ShownPrice, status: StockStatus): string {
   const tail = moneyTail(currency);
-  const compareAt = product.compareAtPrices[currency];
+  const { amount, compareAt } = price;
   return (
     `{"sku":"${product.sku}","name":${JSON.stringify(product.name)},"description":${JSON.stringify(product.description)}` +
-    `,"category":${JSON.stringify(product.category)},"image":"${imagePath(product.sku)}","price":{"amount":${product.prices[currency]}${tail}` +
+    `,"category":${JSON.stringify(product.category)},"image":"${imagePath(product.sku)}","price":{"amount":${amount}${tail}` +
     (compareAt === undefined ? '' : `,"compareAtPrice":{"amount":${compareAt}${tail}`) +
     `,"taxCategory":${JSON.stringify(product.taxCategory)}` +
     (product.maxPerOrder === null ? '' : `,"maxPerOrder":${product.maxPerOrder}`) +
+    (product.weightGrams ? `,"weightGrams":${product.weightGrams}` : '') +
+    (product.digital ? ',"digital":true' : '') +
     `,"holdAt":"${product.holdAt}","stock":{"status":"${status}"}}`
   );
 }

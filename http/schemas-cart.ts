@@ -118,6 +118,12 @@ export const ShippingMethod = Type.Object(
     tax: Money,
     taxIncluded: Money,
     total: Money,
+    delivery: Type.Optional(
+      Type.Object(
+        { minDays: Type.Integer(), maxDays: Type.Integer() },
+        { description: 'Days after the order, both included.' },
+      ),
+    ),
     chosen: Type.Boolean({ description: 'Counts for this cart now, by choice or by default.' }),
   },
   { $id: 'ShippingMethod' },

@@ -4,7 +4,7 @@
  * until the page is full, but at most `SCAN_MAX` (some 8 ms): past that the page is short, perhaps empty, and `next` goes on from there.
  *
  * An order is sorted when it is first asked for (100,000 products: some 0.2 s, once) and kept sorted under changes; where very
- * many change at once it is dropped and sorted anew.
+ * many change at once, or the prices that it goes by, it is dropped and sorted anew.
  */
 import type { Product } from './product.ts';
 
@@ -18,6 +18,8 @@ export interface ProductQuery {
   readonly category?: string | undefined;
   /** Only products with a price in this currency. Sorting by price needs it. */
   readonly currency?: string | undefined;
+  /** What they cost in it, where that is more than their own prices say; the same value as long as that is the same. */
+  readonly prices?: ShownAmounts | undefined;
   /** Default `name`. */
   readonly sort?: ProductSort | undefined;
   readonly limit: number;
@@ -25,6 +27,11 @@ export interface ProductQuery {
   /** True: archived products too. */
   readonly all?: boolean | undefined;
 }
+export interface ShownAmounts {
+  /** undefined: no price. */
+  amountOf(product: Product): number | undefined;
+}
+
 export interface ProductPage {
   readonly items: readonly Product[];
   /** Where the next page starts; null: this is the last. */
@@ -42,6 +49,8 @@ interface Listed {
 }
 type Key = string | number;
 interface Order {
+  /** By what prices it is sorted; undefined: their own, or by something else. */
+  readonly prices: ShownAmounts | undefined;
   readonly keyOf: (product: Product) => Key | undefined;
   readonly items: Listed[];
 }
@@ -85,12 +94,12 @@ export class ProductIndex {
   }
 
   list(query: ProductQuery): ProductPage {
-    const { currency } = query;
+    const { currency, prices } = query;
     const category = query.category === undefined ? undefined : this.#categories.get(query.category);
     if (query.category !== undefined && category === undefined) return { items: [], next: null };
     const sort = query.sort ?? 'name';
     const down = sort.startsWith('-');
-    const order = this.#order(down ? sort.slice(1) : sort, currency);
+    const order = this.#order(down ? sort.slice(1) : sort, currency, prices);
     const words = (query.q ?? '')
       .toLowerCase()
       .split(/\s+/)
@@ -100,7 +109,7 @@ export class ProductIndex {
       (all || listed.active) &&
       (category === undefined || listed.category === category) &&
       (words.length === 0 || words.every((word) => textOf(listed).includes(word))) &&
-      (currency === undefined || listed.product.prices[currency] !== undefined);
+      (currency === undefined || amountIn(currency, prices, listed.product) !== undefined);
     const items: Product[] = [];
     let last: Listed | undefined;
     let left = SCAN_MAX;
@@ -127,13 +136,14 @@ export class ProductIndex {
     return { product, active: product.active, category, text: null };
   }
 
-  #order(by: string, currency: string | undefined): Order {
+  #order(by: string, currency: string | undefined, shown: ShownAmounts | undefined): Order {
     const name = by === 'price' ? `price:${currency ?? ''}` : by;
+    const prices = by === 'price' ? shown : undefined;
     let order = this.#orders.get(name);
-    if (order === undefined) {
-      const keyOf = keyFor(by, currency);
+    if (order === undefined || order.prices !== prices) {
+      const keyOf = keyFor(by, currency, prices);
       const items = [...this.#listed.values()].filter(({ product }) => keyOf(product) !== undefined);
-      order = { keyOf, items: items.sort((a, b) => compare(keyOf, a.product, b.product)) };
+      order = { prices, keyOf, items: items.sort((a, b) => compare(keyOf, a.product, b.product)) };
       // Currencies that no product has a price in are not worth remembering, and there is no end of them.
       if (items.length > 0) this.#orders.set(name, order);
     }
@@ -141,10 +151,14 @@ export class ProductIndex {
   }
 }
 
-function keyFor(by: string, currency: string | undefined): Order['keyOf'] {
+function amountIn(currency: string, prices: ShownAmounts | undefined, product: Product): number | undefined {
+  return prices === undefined ? product.prices[currency] : prices.amountOf(product);
+}
+
+function keyFor(by: string, currency: string | undefined, prices: ShownAmounts | undefined): Order['keyOf'] {
   switch (by) {
     case 'price':
-      return (product) => (currency === undefined ? undefined : product.prices[currency]);
+      return (product) => (currency === undefined ? undefined : amountIn(currency, prices, product));
     case 'sku':
       return (product) => product.sku;
     default:

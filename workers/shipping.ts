@@ -49,7 +49,8 @@ export function wantsShipping(store: Store, request: PriceRequest, parcel: Parce
   return parcel.items > 0 && (request.shippingMethod !== null || store.defaultShipping !== null);
 }
 
-function offerOf(
+/** null: the method does not serve the cart. */
+export function offerOf(
   { zones }: ShippingRules,
   method: ShippingMethod,
   index: number,
@@ -69,8 +70,12 @@ function offerOf(
   return { index, zone: at, price: free ? 0 : (asked ?? listed), byCarrier: asked !== undefined };
 }
 
-/** -1: it does not go there. */
-function zoneAt(method: ShippingMethod, zones: ReadonlyMap<string, Zone>, destination: Destination | null): number {
+/** Place of the zone that counts in the method's list; -1: it does not go there. */
+export function zoneAt(
+  method: ShippingMethod,
+  zones: ReadonlyMap<string, Zone>,
+  destination: Destination | null,
+): number {
   if (destination === null) return 0;
   return method.zones.findIndex(({ zone, countries }) => {
     if (zone === undefined) return countries === null || countries.includes(destination.country);

@@ -153,7 +153,9 @@ async function methodsFor(
     const { price, tax, taxIncluded, total } = shippingDocument(quote, money) as NonNullable<
       ReturnType<typeof shippingDocument>
     >;
-    return [{ id, name, price, tax, taxIncluded, total, chosen: now?.shipping?.method === id }];
+    const { delivery } = quote.shipping;
+    const told = delivery === undefined ? undefined : { delivery };
+    return [{ id, name, price, tax, taxIncluded, total, ...told, chosen: now?.shipping?.method === id }];
   });
   const from = paging.after === null ? 0 : items.findIndex(({ id }) => id === paging.after?.[0]) + 1;
   const page = items.slice(from, from + paging.limit);

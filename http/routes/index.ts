@@ -7,6 +7,7 @@ import type { AnyRoute } from '../route.ts';
 import { adminClusterRoutes } from './admin-cluster.ts';
 import { adminJobRoutes } from './admin-jobs.ts';
 import { adminOrderRoutes } from './admin-orders.ts';
+import { adminPricingRoutes } from './admin-pricing.ts';
 import { adminProductRoutes } from './admin-products.ts';
 import { adminRuleRoutes } from './admin-rules.ts';
 import { adminStockRoutes } from './admin-stock.ts';
@@ -24,6 +25,7 @@ export function allRoutes(app: App): AnyRoute[] {
   const operators = [
     adminProductRoutes,
     adminRuleRoutes,
+    adminPricingRoutes,
     adminStockRoutes,
     adminOrderRoutes,
     adminJobRoutes,

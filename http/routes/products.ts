@@ -8,12 +8,17 @@ import { etagOf, freshStock, matches, ProductView } from '../product-view.ts';
 import { type AnyRoute, type EdgeReply, type EdgeRequest, route } from '../route.ts';
 import { PathWord } from '../schemas.ts';
 import { Product, ProductList, ProductListQuery, ProductQuery, PublicStock, SkuParams } from '../schemas-product.ts';
+import { ShownPrices } from '../shown-prices.ts';
 import { nextCursor, pagingOf } from './paging.ts';
 
 const SVG = '.svg';
 
 export function productRoutes(app: App): AnyRoute[] {
   const view = new ProductView(app.stock);
+  const shown = new ShownPrices(
+    () => app.catalogue.book(),
+    () => app.clock.now(),
+  );
 
   const list = route({
     method: 'GET',
@@ -33,8 +38,10 @@ export function productRoutes(app: App): AnyRoute[] {
       const paging = pagingOf(app, 'listProducts', request.query);
       if ('refused' in paging) return paging.refused;
       const { limit, after } = paging;
-      const page = app.catalogue.list({ q, category: category || undefined, currency, sort, limit, after, all: false });
-      return view.listReply(page.items, currency, nextCursor(app, paging, page.next), request.header('if-none-match'));
+      const prices = shown.in(currency);
+      const query = { q, category: category || undefined, currency, prices, sort, limit, after, all: false };
+      const page = app.catalogue.list(query);
+      return view.listReply(page.items, prices, nextCursor(app, paging, page.next), request.header('if-none-match'));
     },
   });
 
@@ -56,8 +63,9 @@ export function productRoutes(app: App): AnyRoute[] {
       const product = onSale(app, request.params.sku);
       if (product === undefined) return problem('sku_unknown');
       const currency = request.query.currency ?? app.catalogue.defaultCurrency;
-      if (product.prices[currency] === undefined) return problem('price_unavailable');
-      return view.reply(product, currency, request.header('if-none-match'));
+      const price = shown.in(currency).of(product);
+      if (price === undefined) return problem('price_unavailable');
+      return view.reply(product, currency, price, request.header('if-none-match'));
     },
   });
 
