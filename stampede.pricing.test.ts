@@ -4,20 +4,46 @@
  */
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { after, before, test } from 'node:test';
-import { assertPage, assertProblem, assertTime } from './bench/contract.ts';
+import { assertOrderAnswer, assertPage, assertProblem, assertTime } from './bench/contract.ts';
 import { type Answer, ShopProcess } from './bench/shop-process.ts';
+import { cartOf, checkout } from './bench/shopper.ts';
 
 type Json = Answer['body'];
 
 let shop: ShopProcess;
+let outside: Server;
 before(async () => {
-  shop = await ShopProcess.start({ env: { RATE_LIMITS: 'off' } });
+  outside = createServer(answerOutside).listen(0, '127.0.0.1');
+  await once(outside, 'listening');
+  const url = `http://127.0.0.1:${(outside.address() as AddressInfo).port}`;
+  const env = { RATE_LIMITS: 'off', TAX_PROVIDER_URL: `${url}/taxes`, CARRIER_RATES_URL: `${url}/rates` };
+  shop = await ShopProcess.start({ env });
 });
 after(async () => {
   await shop?.stop();
   await shop?.cleanUp();
+  outside?.close();
 });
+
+/** A tax provider that wants a tenth of everything, and a carrier to whom all parcels are alike. */
+async function answerOutside(request: IncomingMessage, response: ServerResponse): Promise<void> {
+  const question = JSON.parse(Buffer.concat(await request.toArray()).toString());
+  const tenth = (base: number) => [
+    { name: 'Tenth', ratePpm: 100_000, base, amount: Math.floor(base / 10), included: false },
+  ];
+  const answer =
+    request.url === '/taxes'
+      ? {
+          lines: question.lines.map(({ id, amount }: Json) => ({ id, taxes: tenth(amount) })),
+          shipping: question.shipping === null ? [] : tenth(question.shipping.amount),
+        }
+      : { prices: Object.fromEntries(question.services.map(({ method }: Json) => [method, 4321])) };
+  response.setHeader('content-type', 'application/json').end(JSON.stringify(answer));
+}
 
 const ADMIN = '/v1/admin';
 const NDJSON = { 'content-type': 'application/x-ndjson' };
@@ -557,4 +583,32 @@ test('weight and whether a product is digital are kept, imported and shown', asy
       ['pickup', 0, { minDays: 0, maxDays: 0 }],
     ],
   );
+});
+
+test('at checkout the tax provider and the carrier are asked, and the order says who answered, also where they are gone', async () => {
+  const method = `${ADMIN}/shipping-methods/express`;
+  assert.equal((await shop.admin('PATCH', method, { body: { carrierService: 'air' } })).status, 200);
+  const express = async () => {
+    const cart = await cartOf(shop, 'DSK-PAD-WOOL');
+    const body = { method: 'express' };
+    const chosen = await shop.request('PUT', `/v1/carts/${cart.id}/shipping`, { token: cart.token, body });
+    assert.equal(chosen.body.shipping.price.amount, 1499, chosen.text);
+    cart.total = chosen.body.totals.total;
+    return cart;
+  };
+  const cart = await express();
+  const changed = await checkout(shop, cart);
+  assertProblem(changed, 409, 'price_changed');
+  const { totals, shipping } = changed.body.cart;
+  assert.equal(shipping.price.amount, 4321, changed.text);
+  const tenth = Math.floor(totals.subtotal.amount / 10) + 432;
+  assert.equal(totals.taxAdded.amount, tenth);
+  const order = assertOrderAnswer(await checkout(shop, cart, { total: totals.total }), 201);
+  assert.deepEqual([order.totals.total, order.taxSource], [totals.total, { provider: 'http' }]);
+
+  outside.closeAllConnections();
+  await new Promise((resolve) => outside.close(resolve));
+  const alone = assertOrderAnswer(await checkout(shop, await express()), 201);
+  assert.deepEqual(alone.taxSource, { provider: 'table', fallback: 'unavailable' });
+  assert.equal(alone.totals.shipping.amount, 1499);
 });

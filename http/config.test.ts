@@ -47,6 +47,8 @@ test('each bad value is one line that names its variable', () => {
     DATA_KEY: 'AAAA',
     PAYMENT_PROVIDER: 'cash',
     PAYMENT_SANDBOX_URL: 'nowhere',
+    TAX_PROVIDER_URL: 'ftp://taxes',
+    CARRIER_RATES_URL: 'carriers.example',
     SMTP_URL: 'http://mail',
     CORS_ORIGINS: 'https://shop.example/path',
     TRUSTED_PROXIES: '10.0.0.0/33',

@@ -48,6 +48,10 @@ export interface Config {
   readonly paymentSandboxUrl: string | null;
   /** Empty: notices of the provider are not taken. All verify. */
   readonly paymentWebhookSecrets: readonly string[];
+  /** Asked for taxes at checkout; null: the table of rates alone. */
+  readonly taxProviderUrl: string | null;
+  /** Asked for shipping prices at checkout; null: the methods' own. */
+  readonly carrierRatesUrl: string | null;
   readonly smtpUrl: string | null;
   readonly corsOrigins: readonly string[];
   readonly trustedProxies: readonly string[];
@@ -100,6 +104,8 @@ export function parseConfig(env: Environment): Config {
     paymentProvider: 'sandbox',
     paymentSandboxUrl,
     paymentWebhookSecrets: noticeSecrets(text, 'PAYMENT_WEBHOOK_SECRET'),
+    taxProviderUrl: url(text, 'TAX_PROVIDER_URL', ['http:', 'https:']),
+    carrierRatesUrl: url(text, 'CARRIER_RATES_URL', ['http:', 'https:']),
     smtpUrl: url(text, 'SMTP_URL', ['smtp:', 'smtps:']),
     corsOrigins: list(text('CORS_ORIGINS')).map(origin),
     trustedProxies: list(text('TRUSTED_PROXIES')).map(network),

@@ -20,10 +20,13 @@ import { join as joinCluster } from '../schema/members.ts';
 import { stockVersions } from '../schema/read-side.ts';
 import { openRedisBus, type RedisBus } from '../schema/redis-bus.ts';
 import { SubjectKeys } from '../schema/subjects.ts';
+import { httpCarrierRates } from '../workers/carrier-rates.ts';
+import { finalPricing } from '../workers/final-pricing.ts';
 import { openMailer } from '../workers/mailer.ts';
 import { PricingPool } from '../workers/pool.ts';
 import type { PriceRequest } from '../workers/quote.ts';
-import type { App } from './app.ts';
+import { httpTaxProvider } from '../workers/tax-provider.ts';
+import type { App, Pricing } from './app.ts';
 import { adminAnswersOf, readSideOf, subjectsOf } from './app-sources.ts';
 import { auditLog } from './audit-log.ts';
 import { CART_HISTORY } from './cart-histories.ts';
@@ -125,6 +128,16 @@ async function wire(
   closers.push(() => pricing.close());
   pricing.setBook(catalogue.book());
   catalogue.onChange(() => pricing.setBook(catalogue.book()));
+  // At checkout others may be asked too.
+  const final = finalPricing({
+    pricing,
+    book: () => catalogue.book(),
+    taxProvider: config.taxProviderUrl === null ? undefined : httpTaxProvider({ url: config.taxProviderUrl }),
+    carrierRates: config.carrierRatesUrl === null ? undefined : httpCarrierRates({ url: config.carrierRatesUrl }),
+  });
+  const cartPricing: Pricing = {
+    price: (request, options) => (options.final ? final(request) : pricing.price(request, options)),
+  };
   const warn = (what: string) => (error: unknown) => log.warn({ error: String(error) }, what);
   const watch = catalogue.watch({ onError: warn('the catalogue could not be looked at') });
   closers.push(() => watch.stop());
@@ -172,10 +185,14 @@ async function wire(
           stages,
           types,
           join,
-          responders: { cart: cartResponder({ pricing, stock, stages }), order: orderResponder(), sku: skuResponder() },
+          responders: {
+            cart: cartResponder({ pricing: cartPricing, stock, stages }),
+            order: orderResponder(),
+            sku: skuResponder(),
+          },
           handlers: {
             ...(paymentHandlers(provider) as unknown as Record<string, EffectHandler>),
-            'order.price': async (input) => pricing.price(input as PriceRequest, { final: true }),
+            'order.price': async (input) => final(input as PriceRequest),
           },
           onProjection: (row) => {
             stock.apply(row);

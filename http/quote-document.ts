@@ -1,8 +1,9 @@
 /** A quote and its explanation as operators see them. */
 import type { Explanation } from '../workers/explain.ts';
 import type { LineDiscount, Quote, QuotedLine } from '../workers/quote.ts';
+import type { MoneyMaker } from './explained-quote.ts';
 import { rateOf } from './json.ts';
-import { type MoneyMaker, moneyIn, shippingDocument } from './order-view.ts';
+import { moneyIn, shippingDocument } from './order-view.ts';
 
 export function quoteDocument(quote: Quote): object {
   const money = moneyIn(quote.currency);
