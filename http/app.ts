@@ -21,8 +21,15 @@ import type { CursorPosition } from './cursor.ts';
 export type Awaitable<T> = T | Promise<T>;
 
 export interface Pricing {
-  /** @throws Fault `pricing_unavailable` or `overloaded`, at once or as a rejection */
-  price(request: PriceRequest, options: { readonly final: boolean }): Awaitable<Quote>;
+  /**
+   * @param of which state of which cart this is; the quote of a costly one is then kept
+   * @throws Fault `pricing_unavailable` or `overloaded`, at once or as a rejection
+   */
+  price(
+    request: PriceRequest,
+    options: { readonly final: boolean },
+    of?: { readonly id: string; readonly version: number },
+  ): Awaitable<Quote>;
 }
 
 export interface Page<Item> {

@@ -56,7 +56,7 @@ export function cartResponder(options: CartResponderOptions): Responder<CartStat
   function quoteFor(cart: CartFacts, final: boolean): Awaitable<Quote> {
     const skus = unheldSkus(cart);
     const looked = skus.every((sku) => stock.isFresh(sku)) ? undefined : stock.ensure(skus).catch(NOTHING);
-    const quote = pricing.price(cart.request, final ? FINAL : CURRENT);
+    const quote = pricing.price(cart.request, final ? FINAL : CURRENT, cart);
     if (looked !== undefined || quote instanceof Promise) return quoteLater(cart, quote, looked);
     markShort(cart, quote, stock);
     return quote;

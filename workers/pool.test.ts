@@ -83,7 +83,7 @@ test('a quote of the pool is the quote of the calling thread, byte for byte', as
 
 test('a small cart is priced on the calling thread, a large one on another, and both by the same arithmetic', async () => {
   const book = bookOf(1, 100);
-  const priced = pool(book, { inlineCostMax: 6 });
+  const priced = pool(book, { inlineCostMax: 10 });
   const small = { ...cart('A'), coupons: ['TEN', 'nope'] };
   const large = { ...cart('A'), coupons: ['TEN', 'nope', 'never'] };
   assert.deepEqual(priced.price(small), price(book, small));
@@ -94,7 +94,7 @@ test('a small cart is priced on the calling thread, a large one on another, and 
 });
 
 test('what a crowd of small carts asks for in one turn beyond the budget of the calling thread goes to the threads', async () => {
-  const priced = pool(bookOf(1, 100), { inlineCostPerTurn: 50 });
+  const priced = pool(bookOf(1, 100), { inlineCostPerTurn: 70 });
   const asked = Array.from({ length: 30 }, () => priced.price(cart('A')));
   await Promise.all(asked);
   assert.deepEqual([priced.stats.inlineCarts, priced.stats.carts, priced.stats.batches], [10, 20, 1]);
@@ -287,4 +287,81 @@ test('many changes become a new base with the same content', () => {
     [1, undefined, 405],
   );
   assert.deepEqual([first.get('GONE')?.prices.USD, first.get('P5')], [2, undefined]);
+});
+
+test('a costly cart is priced once for each version, book and question; a small one each time', async () => {
+  const book = bookOf(1, 1_999);
+  const priced = pool(book, { keepCostMin: 4 });
+  const of = { id: 'cart_1', version: 3 };
+  const first = await priced.price(cart('A'), {}, of);
+  assert.equal(await priced.price({ ...cart('A'), at: 2_000 }, {}, of), first);
+  assert.equal(priced.stats.keptCarts, 1);
+  const others: [PriceRequest, object, typeof of][] = [
+    [cart('A', 2), {}, of],
+    [{ ...cart('A'), destination: { country: 'US' } }, {}, { ...of, version: 4 }],
+    [cart('A'), { final: true }, { ...of, version: 5 }],
+    [{ ...cart('A'), customerGroup: 'vip' }, {}, { ...of, version: 6 }],
+    [cart('A'), {}, { ...of, id: 'cart_2' }],
+  ];
+  for (const [request, options, state] of others) {
+    assert.deepEqual(await priced.price(request, options, state), price(book, request, options));
+  }
+  const small = { ...cart('A'), lines: [{ id: 'lin_1', sku: 'A', quantity: 1 }], coupons: [] };
+  for (let i = 0; i < 2; i++) await priced.price(small, {}, { id: 'cart_3', version: 1 });
+  assert.equal(priced.stats.keptCarts, 1);
+  priced.setBook(bookOf(2, 2_999));
+  assert.equal((await priced.price(cart('A'), {}, of)).bookVersion, 2);
+});
+
+test('who asks for the same while it is computed shares it; what a newer version has overtaken is not kept', async () => {
+  const book = bookOf(1, 1_999);
+  const priced = pool(book, { keepCostMin: 1, inlineCostMax: 0 });
+  const old = priced.price(cart('A', 1), {}, { id: 'cart_1', version: 1 });
+  assert.equal(priced.price(cart('A', 1), {}, { id: 'cart_1', version: 1 }), old);
+  const now = priced.price(cart('A', 2), {}, { id: 'cart_1', version: 2 });
+  const late = priced.price(cart('A', 1), {}, { id: 'cart_1', version: 1 });
+  assert.deepEqual([(await old).lines[0]?.quantity, (await late).lines[0]?.quantity], [1, 1]);
+  assert.equal(priced.price(cart('A', 2), {}, { id: 'cart_1', version: 2 }), await now);
+  assert.equal(priced.stats.carts, 3);
+});
+
+test('a kept quote ends at the instant at which a rule begins', async () => {
+  const book: PriceBook = {
+    ...bookOf(1, 1_000),
+    coupons: new Map([
+      [
+        'TEN',
+        { code: 'TEN', label: 'Ten', kind: 'percent', ratePpm: 100_000, validity: { from: 2_000, until: 3_000 } },
+      ],
+    ]),
+  };
+  const priced = pool(book, { keepCostMin: 1 });
+  const at = async (instant: number) => priced.price({ ...cart('A'), at: instant }, {}, { id: 'cart_1', version: 1 });
+  const before = await at(1_500);
+  assert.equal(await at(1_999), before);
+  assert.deepEqual([before.discount, (await at(2_000)).discount, (await at(3_000)).discount], [0, 300, 0]);
+});
+
+test('all that a request can say crosses to the threads', async () => {
+  const book = bookOf(1, 1_999);
+  const request: PriceRequest = {
+    ...cart('A'),
+    destination: { country: 'US', region: 'TX', postalCode: '78701' },
+    at: 1_234,
+    customerGroup: 'vip',
+    channel: 'web',
+    firstOrder: true,
+    exemption: { kind: 'exempt', id: 'X1\n2', countries: ['US'] },
+    withoutGifts: ['g'],
+    carrierPrices: { post: 731 },
+    lines: [
+      { id: 'lin_1', sku: 'A', quantity: 1, locked: { unitPrice: 1_500, list: null } },
+      { id: 'lin_2', sku: 'B', quantity: 2 },
+    ],
+  };
+  const fields: string[] = [];
+  writeCart(request, fields);
+  assert.deepEqual([...readCarts(joinCarts(fields))], [request]);
+  const quote = await pool(book).priceOnThreads(request);
+  assert.equal(JSON.stringify(quote), JSON.stringify(price(book, request)));
 });

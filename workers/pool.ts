@@ -26,7 +26,9 @@ import { FigureReader } from './figures.ts';
 import type { PriceBook } from './price-book.ts';
 import { BookEncoder, type SentBook } from './price-book.ts';
 import { type PriceOptions, price } from './pricing.ts';
+import { promotionIndex } from './promotion-index.ts';
 import type { PriceRequest, Quote } from './quote.ts';
+import { type CartVersion, QuoteCache } from './quote-cache.ts';
 import { readQuote } from './quoting.ts';
 import { type BatchTask, joinCarts, writeCart } from './wire.ts';
 
@@ -45,6 +47,8 @@ export interface PricingPoolOptions {
   readonly inlineCostMax?: number;
   /** Units that the calling thread takes in one turn of the event loop; default 4,000, about 1.2 ms. */
   readonly inlineCostPerTurn?: number;
+  /** Quotes of carts of at least this many units are kept; default 40, about four times what finding one again costs. */
+  readonly keepCostMin?: number;
 }
 
 export interface PricingPoolStats {
@@ -55,6 +59,8 @@ export interface PricingPoolStats {
   readonly carts: number;
   /** Priced on the calling thread. */
   readonly inlineCarts: number;
+  /** Answered with a quote that was known. */
+  readonly keptCarts: number;
   readonly batches: number;
   readonly retriedCarts: number;
   readonly failedCarts: number;
@@ -83,10 +89,22 @@ export class PricingPool {
   readonly #workerUrl: URL;
   readonly #inlineCostMax: number;
   readonly #inlineCostPerTurn: number;
+  readonly #keepCostMin: number;
   readonly #encoder = new BookEncoder();
-  readonly #counts = { carts: 0, inlineCarts: 0, batches: 0, retriedCarts: 0, failedCarts: 0, refusedCarts: 0 };
+  readonly #counts = {
+    carts: 0,
+    inlineCarts: 0,
+    keptCarts: 0,
+    batches: 0,
+    retriedCarts: 0,
+    failedCarts: 0,
+    refusedCarts: 0,
+  };
   #piscina: Piscina<BatchTask, Float64Array>;
   #book: PriceBook | null = null;
+  /** Units for each line, for the promotions that any cart may meet. */
+  #costOfBook = 0;
+  readonly #cache = new QuoteCache();
   #sent: SentBook | null = null;
   #state: 'open' | 'closing' | 'closed' = 'open';
   #queue: Waiting[] = [];
@@ -109,6 +127,7 @@ export class PricingPool {
     this.#workerUrl = options.workerUrl ?? new URL('./pricing-worker.js', import.meta.url);
     this.#inlineCostMax = options.inlineCostMax ?? 100;
     this.#inlineCostPerTurn = options.inlineCostPerTurn ?? 4_000;
+    this.#keepCostMin = options.keepCostMin ?? 40;
     this.#piscina = this.#startThreads();
   }
 
@@ -116,16 +135,32 @@ export class PricingPool {
   setBook(book: PriceBook): void {
     if (book === this.#book) return;
     this.#book = book;
+    this.#costOfBook = promotionIndex(book.promotions, book.promotionGroups).broad.length / 2;
     this.#sent = null;
   }
 
   /**
-   * The quote itself where the cart is priced on the calling thread, the promise of it where on another.
+   * The quote itself where the cart is priced on the calling thread or known, the promise of it where on another.
+   * @param of which state of which cart this is: the quote of a costly one is kept under it
    * @throws Fault (or rejects with it) `overloaded` where too many carts wait, `pricing_unavailable` where the threads failed it twice
    * or there is no book yet, `internal` for a request past the limits of `money.ts`, `draining` after `close`.
    */
-  price(request: PriceRequest, options: PriceOptions = {}): Quote | Promise<Quote> {
-    const cost = request.lines.length * (1 + request.coupons.length);
+  price(request: PriceRequest, options: PriceOptions = {}, of?: CartVersion): Quote | Promise<Quote> {
+    const cost = request.lines.length * (1 + 2 * request.coupons.length + this.#costOfBook);
+    const book = this.#book;
+    if (of === undefined || book === null || cost < this.#keepCostMin) return this.#compute(cost, request, options);
+    const final = options.final === true;
+    const known = this.#cache.get(of, book, request, final);
+    if (known !== undefined) {
+      this.#counts.keptCarts++;
+      return known;
+    }
+    const quote = this.#compute(cost, request, options);
+    this.#cache.put(of, book, request, final, quote);
+    return quote;
+  }
+
+  #compute(cost: number, request: PriceRequest, options: PriceOptions): Quote | Promise<Quote> {
     if (cost > this.#inlineCostMax || this.#inlineCost + cost > this.#inlineCostPerTurn) {
       return this.priceOnThreads(request, options);
     }

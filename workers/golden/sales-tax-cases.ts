@@ -1,0 +1,238 @@
+/** Golden cases of sales taxes in Canada and the United States, after what tax offices publish, recomputed by hand. */
+import { type GoldenCase, rate, vat } from './golden-case.ts';
+
+const store = { defaultCurrency: 'USD', currencies: ['USD', 'EUR', 'GBP', 'CAD', 'JPY', 'KWD'], defaultShipping: null };
+const perOrder = { ...store, taxRounding: { mode: 'half_up', per: 'order' } } as const;
+const halfEven = { ...store, taxRounding: { mode: 'half_even', per: 'line' } } as const;
+
+export const SALES_TAX_CASES: readonly GoldenCase[] = [
+  // --- Canada ---
+  {
+    title: 'Québec: GST 5 % and QST 9.975 %, both on the price',
+    source: 'Revenu Québec, "Calculating the Taxes" ($100.00 + $5.00 + $9.98 = $114.98)',
+    goods: { A: 10_000 },
+    cart: { A: 1 },
+    currency: 'CAD',
+    to: 'CA QC',
+    rules: { taxRates: [rate('gst', 50_000, 'CA'), rate('qst', 99_750, 'CA QC')] },
+    expected: { total: 11_498, taxes: { gst: [10_000, 500], qst: [10_000, 998] } },
+  },
+  {
+    title: 'Québec until 2012: QST 9.5 % on the price with GST',
+    source: 'Revenu Québec, history of the rates (QST 9.5 % on price plus GST, 2012); by hand: 105.00 × 9.5 % = 9.975',
+    goods: { A: 10_000 },
+    cart: { A: 1 },
+    currency: 'CAD',
+    to: 'CA QC',
+    rules: { taxRates: [rate('gst', 50_000, 'CA'), rate('qst', 95_000, 'CA QC', { compound: true })] },
+    expected: { total: 11_498, taxes: { gst: [10_000, 500], qst: [10_500, 998] } },
+  },
+  {
+    title: 'Québec: half a cent counts as a whole one',
+    source: 'Revenu Québec, "Calculating the Taxes" (fractions of $0.005 and more); by hand: 0.10 × 5 % = 0.005',
+    goods: { A: 10 },
+    cart: { A: 1 },
+    currency: 'CAD',
+    to: 'CA QC',
+    rules: { taxRates: [rate('gst', 50_000, 'CA')] },
+    expected: { total: 11, taxes: { gst: [10, 1] } },
+  },
+  {
+    title: 'Québec: the taxes may be computed on the total of all goods',
+    source:
+      'Revenu Québec, "Calculating the Taxes" (several goods, on the total); by hand: 3 × 0.33 = 0.99 × 9.975 % = 0.0988 → 0.10',
+    goods: { A: 33, B: 33, C: 33 },
+    cart: { A: 1, B: 1, C: 1 },
+    currency: 'CAD',
+    to: 'CA QC',
+    rules: { store: perOrder, taxRates: [rate('qst', 99_750, 'CA QC')] },
+    expected: { total: 109, taxes: { qst: [99, 10] }, tax: { A: 4, B: 3, C: 3 } },
+  },
+  {
+    title: 'British Columbia: GST 5 % and PST 7 % side by side',
+    source: 'Government of British Columbia, PST with GST on the same price; by hand: 49.99 → 2.4995 and 3.4993',
+    goods: { A: 4_999 },
+    cart: { A: 1 },
+    currency: 'CAD',
+    to: 'CA BC',
+    rules: { taxRates: [rate('gst', 50_000, 'CA'), rate('pst', 70_000, 'CA BC')] },
+    expected: { total: 4_999 + 250 + 350, taxes: { gst: [4_999, 250], pst: [4_999, 350] } },
+  },
+  {
+    title: 'British Columbia: books bear GST and no PST',
+    source: 'Government of British Columbia, PST Bulletin 205 (books exempt); by hand',
+    goods: { A: 4_000, BOOK: { price: 2_000, taxCategory: 'books' } },
+    cart: { A: 1, BOOK: 1 },
+    currency: 'CAD',
+    to: 'CA BC',
+    rules: {
+      taxRates: [rate('gst', 50_000, 'CA', { categories: ['standard', 'books'] }), rate('pst', 70_000, 'CA BC')],
+    },
+    expected: { total: 6_000 + 300 + 280, taxes: { gst: [6_000, 300], pst: [4_000, 280] }, tax: { A: 480, BOOK: 100 } },
+  },
+  {
+    title: 'Ontario: HST 13 % is one rate, on goods and delivery',
+    source: 'Canada Revenue Agency, GST/HST rates by province (13 %; delivery takes the goods’ rate); by hand',
+    goods: { A: 10_000 },
+    cart: { A: 1 },
+    currency: 'CAD',
+    to: 'CA ON',
+    rules: {
+      store: { ...store, defaultShipping: 'post', shippingTaxedAs: 'goods' },
+      taxRates: [rate('hst', 130_000, 'CA ON')],
+      shippingMethods: [
+        { id: 'post', name: 'Post', taxCategory: 'none', zones: [{ countries: ['CA'], prices: { CAD: 1_500 } }] },
+      ],
+    },
+    expected: { total: 11_500 + 1_495, taxes: { hst: [11_500, 1_495] }, shipping: [1_500, 195] },
+  },
+  {
+    title: 'Alberta: GST alone',
+    source: 'Canada Revenue Agency, GST/HST rates by province (5 %); by hand',
+    goods: { A: 12_345 },
+    cart: { A: 1 },
+    currency: 'CAD',
+    to: 'CA AB',
+    rules: { taxRates: [rate('gst', 50_000, 'CA'), rate('pst', 70_000, 'CA BC')] },
+    expected: { total: 12_345 + 617, taxes: { gst: [12_345, 617] } },
+  },
+  {
+    title: 'GST and PST contained in a price of 112 are 5 and 7',
+    source: 'Canada Revenue Agency, tax-included prices (tax fraction 5/112 and 7/112 of the price); by hand',
+    goods: { A: 11_200 },
+    cart: { A: 1 },
+    currency: 'CAD',
+    to: 'CA BC',
+    rules: { taxRates: [vat('gst', 50_000, 'CA'), vat('pst', 70_000, 'CA BC')] },
+    expected: { total: 11_200, taxIncluded: 1_200, taxes: { gst: [10_000, 500], pst: [10_000, 700] } },
+  },
+
+  // --- United States ---
+  {
+    title: 'New Jersey: 6.625 % of 20.00 is 1.325, which is 1.33',
+    source: 'New Jersey Division of Taxation, "Calculating the Tax" ($20.00 + $1.33 = $21.33)',
+    goods: { FLOWERS: 2_000 },
+    cart: { FLOWERS: 1 },
+    to: 'US NJ',
+    rules: { taxRates: [rate('nj', 66_250, 'US NJ')] },
+    expected: { total: 2_133, taxes: { nj: [2_000, 133] } },
+  },
+  {
+    title: 'The same with half even is 1.32',
+    source: 'IEEE 754 half to even on the New Jersey example; by hand: 132.5 → 132',
+    goods: { FLOWERS: 2_000 },
+    cart: { FLOWERS: 1 },
+    to: 'US NJ',
+    rules: { store: halfEven, taxRates: [rate('nj', 66_250, 'US NJ')] },
+    expected: { total: 2_132, taxes: { nj: [2_000, 132] } },
+  },
+  {
+    title: 'Washington: a third decimal of four is rounded down',
+    source: 'RCW 82.08.054 (up where the third decimal is greater than four); by hand: 9.99 × 10.25 % = 1.0239 → 1.02',
+    goods: { A: 999 },
+    cart: { A: 1 },
+    to: 'US WA',
+    rules: { taxRates: [rate('wa', 102_500, 'US WA')] },
+    expected: { total: 1_101, taxes: { wa: [999, 102] } },
+  },
+  {
+    title: 'Washington: by item, each is rounded',
+    source: 'RCW 82.08.054 (item basis); by hand: 0.85 × 10 % = 0.085 → 0.09, three times',
+    goods: { A: 85, B: 85, C: 85 },
+    cart: { A: 1, B: 1, C: 1 },
+    to: 'US WA',
+    rules: { taxRates: [rate('wa', 100_000, 'US WA')] },
+    expected: { total: 255 + 27, taxes: { wa: [255, 27] } },
+  },
+  {
+    title: 'Washington: by invoice, the sum is rounded and split over the lines',
+    source: 'RCW 82.08.054 (invoice basis); by hand: 2.55 × 10 % = 0.255 → 0.26 = 0.09 + 0.09 + 0.08',
+    goods: { A: 85, B: 85, C: 85 },
+    cart: { A: 1, B: 1, C: 1 },
+    to: 'US WA',
+    rules: { store: perOrder, taxRates: [rate('wa', 100_000, 'US WA')] },
+    expected: { total: 255 + 26, taxes: { wa: [255, 26] }, tax: { A: 9, B: 9, C: 8 } },
+  },
+  {
+    title: 'Texas: 6.25 % for the state and 2 % for Austin, by the postal code',
+    source: 'Texas Comptroller, local rates (state 6.25 %, local up to 2 %); by hand: 19.99 → 1.2494 and 0.3998',
+    goods: { A: 1_999 },
+    cart: { A: 1 },
+    to: 'US TX 78701',
+    rules: {
+      zones: [{ id: 'austin', name: 'Austin', parts: [{ country: 'US', regions: ['TX'], postalPrefixes: ['787'] }] }],
+      taxRates: [rate('tx', 62_500, 'US TX'), rate('city', 20_000, 'zone:austin')],
+    },
+    expected: { total: 1_999 + 125 + 40, taxes: { tx: [1_999, 125], city: [1_999, 40] } },
+  },
+  {
+    title: 'Texas: another postal code bears the state’s rate alone',
+    source: 'Texas Comptroller, local rates; by hand',
+    goods: { A: 1_999 },
+    cart: { A: 1 },
+    to: 'US TX 79901',
+    rules: {
+      zones: [{ id: 'austin', name: 'Austin', parts: [{ country: 'US', regions: ['TX'], postalPrefixes: ['787'] }] }],
+      taxRates: [rate('tx', 62_500, 'US TX'), rate('city', 20_000, 'zone:austin')],
+    },
+    expected: { total: 1_999 + 125, taxes: { tx: [1_999, 125] } },
+  },
+  {
+    title: 'New York City: state, city and district on one line',
+    source: 'New York State Publication 718 (4 %, 4.5 %, 0.375 %); by hand: 100.00 → 4.00, 4.50, 0.375 → 0.38',
+    goods: { A: 10_000 },
+    cart: { A: 1 },
+    to: 'US NY 10001',
+    rules: {
+      zones: [
+        {
+          id: 'nyc',
+          name: 'New York City',
+          parts: [{ country: 'US', regions: ['NY'], postalPrefixes: ['100', '112'] }],
+        },
+      ],
+      taxRates: [rate('ny', 40_000, 'US NY'), rate('nyc', 45_000, 'zone:nyc'), rate('mctd', 3_750, 'zone:nyc')],
+    },
+    expected: { total: 10_888, taxes: { ny: [10_000, 400], nyc: [10_000, 450], mctd: [10_000, 38] } },
+  },
+  {
+    title: 'New York: clothing under 110 dollars is free of the state’s rate and bears the county’s',
+    source:
+      'New York State, exemption of clothing under $110 (4 %; a county may keep its own 4.75 %); by hand: 100.00 → 4.75',
+    goods: { COAT: { price: 10_000, taxCategory: 'clothing' }, LAMP: 10_000 },
+    cart: { COAT: 1, LAMP: 1 },
+    to: 'US NY',
+    rules: {
+      taxRates: [rate('ny', 40_000, 'US NY'), rate('erie', 47_500, 'US NY', { categories: ['standard', 'clothing'] })],
+    },
+    expected: {
+      total: 20_000 + 400 + 950,
+      tax: { COAT: 475, LAMP: 875 },
+      taxes: { ny: [10_000, 400], erie: [20_000, 950] },
+    },
+  },
+  {
+    title: 'A store’s coupon lowers what is taxed',
+    source:
+      'New York State Tax Bulletin ST-140 (a store coupon reduces the receipt); by hand: (50.00 − 5.00) × 4 % = 1.80',
+    goods: { A: 5_000 },
+    cart: { A: 1 },
+    to: 'US NY',
+    rules: {
+      taxRates: [rate('ny', 40_000, 'US NY')],
+      coupons: [{ code: 'FIVE', label: '5 off', kind: 'fixed', amounts: { USD: 500 } }],
+    },
+    asked: { coupons: ['FIVE'] },
+    expected: { total: 4_680, discount: 500, taxes: { ny: [4_500, 180] } },
+  },
+  {
+    title: 'A buyer with an exemption certificate pays no sales tax; the base is kept for the invoice',
+    source: 'Multistate Tax Commission, uniform exemption certificate; by hand',
+    goods: { A: 5_000 },
+    cart: { A: 2 },
+    to: 'US TX',
+    rules: { taxRates: [rate('tx', 62_500, 'US TX')] },
+    asked: { exemption: { kind: 'exempt', id: 'TX-1234' } },
+    expected: { total: 10_000, taxAdded: 0, taxes: { tx: [10_000, 0] } },
+  },
+];

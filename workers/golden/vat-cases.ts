@@ -1,0 +1,222 @@
+/** Golden cases of value added taxes, in Europe and elsewhere, after what tax offices and laws say, recomputed by hand. */
+import { type GoldenCase, rate, vat } from './golden-case.ts';
+
+const store = { defaultCurrency: 'USD', currencies: ['USD', 'EUR', 'GBP', 'CAD', 'JPY', 'KWD'], defaultShipping: null };
+const perOrder = { ...store, taxRounding: { mode: 'half_up', per: 'order' } } as const;
+
+export const VAT_CASES: readonly GoldenCase[] = [
+  // --- United Kingdom ---
+  {
+    title: 'A sixth of a price with 20 % in it is VAT',
+    source: 'VATA 1994 s. 19, VAT fraction 1/6; by hand: 120.00 / 6 = 20.00',
+    goods: { A: 12_000 },
+    cart: { A: 1 },
+    currency: 'GBP',
+    to: 'GB',
+    rules: { taxRates: [vat('vat', 200_000, 'GB')] },
+    expected: { total: 12_000, taxIncluded: 2_000, taxes: { vat: [10_000, 2_000] } },
+  },
+  {
+    title: 'At 15 % the fraction is 3/23',
+    source: 'Croner-i, Business VAT 14-200 (3/23 of the gross sum at 15 %); by hand: 100.00 × 3 / 23 = 13.0435',
+    goods: { A: 10_000 },
+    cart: { A: 1 },
+    currency: 'GBP',
+    to: 'GB',
+    rules: { taxRates: [vat('vat', 150_000, 'GB')] },
+    expected: { total: 10_000, taxIncluded: 1_304, taxes: { vat: [8_696, 1_304] } },
+  },
+  {
+    title: 'Less than half a penny is rounded down',
+    source: 'HMRC VATREC12030; by hand: 0.14 / 6 = 0.0233 → 0.02',
+    goods: { A: 14 },
+    cart: { A: 1 },
+    currency: 'GBP',
+    to: 'GB',
+    rules: { taxRates: [vat('vat', 200_000, 'GB')] },
+    expected: { total: 14, taxIncluded: 2 },
+  },
+  {
+    title: 'Half a penny and more is rounded up',
+    source: 'HMRC VATREC12030; by hand: 0.15 / 6 = 0.025 → 0.03',
+    goods: { A: 15 },
+    cart: { A: 1 },
+    currency: 'GBP',
+    to: 'GB',
+    rules: { taxRates: [vat('vat', 200_000, 'GB')] },
+    expected: { total: 15, taxIncluded: 3 },
+  },
+  {
+    title: 'VAT by line and by invoice differ by pence',
+    source: 'HMRC Notice 700 paragraph 17.5 (lines or total); by hand: 3 × (1.99 / 6 = 0.3317 → 0.33) = 0.99',
+    goods: { A: 199, B: 199, C: 199 },
+    cart: { A: 1, B: 1, C: 1 },
+    currency: 'GBP',
+    to: 'GB',
+    rules: { taxRates: [vat('vat', 200_000, 'GB')] },
+    expected: { total: 597, taxIncluded: 99 },
+  },
+  {
+    title: 'The same by invoice is 1.00, a penny of it handed to the first line',
+    source: 'HMRC Notice 700 paragraph 17.5; by hand: 5.97 / 6 = 0.995 → 1.00',
+    goods: { A: 199, B: 199, C: 199 },
+    cart: { A: 1, B: 1, C: 1 },
+    currency: 'GBP',
+    to: 'GB',
+    rules: { store: perOrder, taxRates: [vat('vat', 200_000, 'GB')] },
+    expected: { total: 597, taxIncluded: 100, contained: { A: 34, B: 33, C: 33 }, taxes: { vat: [497, 100] } },
+  },
+  {
+    title: 'Zero-rated goods are told apart from those without a rate',
+    source: 'HMRC VAT rates (0 % on books); by hand',
+    goods: { BOOK: { price: 1_200, taxCategory: 'books' }, A: 1_200 },
+    cart: { BOOK: 1, A: 1 },
+    currency: 'GBP',
+    to: 'GB',
+    rules: { taxRates: [vat('vat', 200_000, 'GB'), vat('zero', 0, 'GB', { categories: ['books'] })] },
+    expected: { total: 2_400, taxIncluded: 200, taxes: { vat: [1_000, 200], zero: [1_200, 0] } },
+  },
+
+  // --- European Union ---
+  {
+    title: 'Germany: 19 % and 7 % contained in one cart',
+    source: 'UStG § 12 (19 % and 7 %); by hand: 119.00 → 19.00, 107.00 → 7.00',
+    goods: { A: 11_900, BOOK: { price: 10_700, taxCategory: 'books' } },
+    cart: { A: 1, BOOK: 1 },
+    currency: 'EUR',
+    to: 'DE',
+    rules: { taxRates: [vat('de19', 190_000, 'DE'), vat('de7', 70_000, 'DE', { categories: ['books'] })] },
+    expected: { total: 22_600, taxIncluded: 2_600, taxes: { de19: [10_000, 1_900], de7: [10_000, 700] } },
+  },
+  {
+    title: 'Germany: shipping follows the goods in proportion',
+    source: 'UStAE 3.10 (ancillary supply follows the main one); by hand: 7.50 split 1 : 2 → 2.50 at 19 %, 5.00 at 7 %',
+    goods: { A: 10_000, BOOK: { price: 20_000, taxCategory: 'books' } },
+    cart: { A: 1, BOOK: 1 },
+    currency: 'EUR',
+    to: 'DE',
+    rules: {
+      store: { ...store, defaultShipping: 'post', shippingTaxedAs: 'goods' },
+      taxRates: [vat('de19', 190_000, 'DE'), vat('de7', 70_000, 'DE', { categories: ['books'] })],
+      shippingMethods: [
+        { id: 'post', name: 'Post', taxCategory: 'none', zones: [{ countries: null, prices: { EUR: 750 } }] },
+      ],
+    },
+    // 100.00 × 19/119 = 15.97, 200.00 × 7/107 = 13.08; 2.50 × 19/119 = 0.40, 5.00 × 7/107 = 0.33
+    expected: { total: 30_750, taxIncluded: 1_597 + 1_308 + 40 + 33, contained: { A: 1_597, BOOK: 1_308 } },
+  },
+  {
+    title: 'Between businesses of two member states the buyer owes the VAT: the price is net',
+    source: 'Directive 2006/112/EC articles 138 and 194 (reverse charge); by hand: 119.00 / 1.19 = 100.00',
+    goods: { A: 11_900 },
+    cart: { A: 1 },
+    currency: 'EUR',
+    to: 'FR',
+    rules: {
+      store: { ...store, priceTaxes: { kind: 'gross', home: { country: 'DE' } } },
+      taxRates: [vat('de', 190_000, 'DE', { reverseCharge: true }), vat('fr', 200_000, 'FR', { reverseCharge: true })],
+    },
+    asked: { exemption: { kind: 'reverse_charge', id: 'FR12345678901' } },
+    expected: { total: 10_000, taxIncluded: 0, unitPrice: { A: 10_000 }, taxes: { fr: [10_000, 0] } },
+  },
+  {
+    title: 'A German gross price sold to a French consumer has French VAT in it',
+    source: 'Directive 2006/112/EC article 33 (distance sales); by hand: 119.00 / 1.19 × 1.20 = 120.00',
+    goods: { A: 11_900 },
+    cart: { A: 1 },
+    currency: 'EUR',
+    to: 'FR',
+    rules: {
+      store: { ...store, priceTaxes: { kind: 'gross', home: { country: 'DE' } } },
+      taxRates: [vat('de', 190_000, 'DE'), vat('fr', 200_000, 'FR')],
+    },
+    expected: { total: 12_000, taxIncluded: 2_000, unitPrice: { A: 12_000 } },
+  },
+  {
+    title: 'A German gross price exported to the United States is net, and bears the state’s tax',
+    source: 'Directive 2006/112/EC article 146 (export is exempt); by hand: 119.00 / 1.19 = 100.00, × 6.25 % = 6.25',
+    goods: { A: 11_900 },
+    cart: { A: 1 },
+    currency: 'EUR',
+    to: 'US TX',
+    rules: {
+      store: { ...store, priceTaxes: { kind: 'gross', home: { country: 'DE' } } },
+      taxRates: [vat('de', 190_000, 'DE'), rate('tx', 62_500, 'US TX')],
+    },
+    expected: { total: 10_625, taxAdded: 625, taxIncluded: 0 },
+  },
+  {
+    title: 'A net list and a gross price in one German cart',
+    source: 'PAngV § 3 (consumers see gross prices); by hand: 100.00 net → 119.00; 59.50 stays; 28.50 in all is VAT',
+    goods: { A: 15_000, B: 5_950 },
+    cart: { A: 1, B: 1 },
+    currency: 'EUR',
+    to: 'DE',
+    rules: {
+      priceLists: [
+        {
+          id: 'trade',
+          name: 'Trade',
+          currency: 'EUR',
+          priceTaxes: { kind: 'net' },
+          entries: { A: { amount: 10_000 } },
+        },
+      ],
+      taxRates: [vat('de', 190_000, 'DE')],
+    },
+    expected: { total: 17_850, taxIncluded: 2_850, unitPrice: { A: 11_900, B: 5_950 } },
+  },
+  {
+    title: 'The rate of the day counts: Germany’s 16 % in the second half of 2020',
+    source: 'Zweites Corona-Steuerhilfegesetz (19 % → 16 % from 2020-07-01 to 2020-12-31); by hand: 116.00 → 16.00',
+    goods: { A: 11_600 },
+    cart: { A: 1 },
+    currency: 'EUR',
+    to: 'DE',
+    rules: {
+      taxRates: [
+        vat('de16', 160_000, 'DE', { validity: { from: Date.UTC(2020, 6, 1), until: Date.UTC(2021, 0, 1) } }),
+        vat('de19a', 190_000, 'DE', { validity: { until: Date.UTC(2020, 6, 1) } }),
+        vat('de19b', 190_000, 'DE', { validity: { from: Date.UTC(2021, 0, 1) } }),
+      ],
+    },
+    asked: { at: Date.UTC(2020, 8, 1) },
+    expected: { total: 11_600, taxIncluded: 1_600, taxes: { de16: [10_000, 1_600] } },
+  },
+
+  // --- other currencies ---
+  {
+    title: 'Japan: 10 % contained, in a currency without decimals',
+    source: 'National Tax Agency of Japan (10/110 of a tax-included price); by hand: 1,100 → 100',
+    goods: { A: 1_100 },
+    cart: { A: 1 },
+    currency: 'JPY',
+    to: 'JP',
+    rules: { taxRates: [vat('jp', 100_000, 'JP')] },
+    expected: { total: 1_100, taxIncluded: 100, taxes: { jp: [1_000, 100] } },
+  },
+  {
+    title: 'Japan: food at 8 % beside goods at 10 %, rounded once per rate on the invoice',
+    source:
+      'National Tax Agency of Japan, qualified invoice (one rounding per rate); by hand: 3 × 99 × 8 % = 23.76, 3 × 99 × 10 % = 29.7',
+    goods: { A: 99, B: { price: 99, taxCategory: 'food' } },
+    cart: { A: 3, B: 3 },
+    currency: 'JPY',
+    to: 'JP',
+    rules: {
+      store: perOrder,
+      taxRates: [rate('jp10', 100_000, 'JP'), rate('jp8', 80_000, 'JP', { categories: ['food'] })],
+    },
+    expected: { total: 594 + 30 + 24, taxes: { jp10: [297, 30], jp8: [297, 24] } },
+  },
+  {
+    title: 'Bahrain-like 10 % in a currency of three decimals',
+    source: 'ISO 4217 (KWD has three decimals); by hand: 1.235 × 10 % = 0.1235 → 0.124',
+    goods: { A: 1_235 },
+    cart: { A: 1 },
+    currency: 'KWD',
+    to: 'BH',
+    rules: { taxRates: [rate('bh', 100_000, 'BH')] },
+    expected: { total: 1_359, taxes: { bh: [1_235, 124] } },
+  },
+];
