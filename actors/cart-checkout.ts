@@ -52,6 +52,7 @@ function failureReply(checkout: CartCheckout, result: Failed): CartReply {
     ...(result.coupons === undefined ? {} : { coupons: result.coupons }),
     ...(result.declineCode === undefined ? {} : { declineCode: result.declineCode }),
     ...(result.code === 'price_changed' ? { destination: checkout.destination } : {}),
+    ...(result.firstOrder === undefined ? {} : { firstOrder: result.firstOrder }),
   };
 }
 

@@ -77,8 +77,8 @@ export function downgradeCart(event: CartEvent): CartEvent {
       return { ...event, wanted };
     }
     case 'checkout_started': {
-      const { customer: _unsaid, facts: _neither, ...start } = event.start;
-      return { ...event, start: { ...start, lines: start.lines.map(({ locked: _nor, ...line }) => line) } };
+      const { customer: _unsaid, firstOrder: _nor, facts: _neither, ...start } = event.start;
+      return { ...event, start: { ...start, lines: start.lines.map(({ locked: _book, ...line }) => line) } };
     }
     case 'checkout_failed': {
       const { goneGifts: _unsaid, ...before } = event;

@@ -59,6 +59,8 @@ export interface CheckoutRequest {
   readonly paymentToken: string;
   /** Keyed hash that stands for whoever the limits per customer count (today the e-mail address). Left out: nobody known. */
   readonly customer?: string;
+  /** True: the store has a promotion for first orders, so the customer's orders are counted and pricing is told whether this is the first. */
+  readonly firstOrder?: boolean;
 }
 
 /** `ifMatch`: the version that the caller expects, or undefined. `line` is a line's id or a sku. */
@@ -134,6 +136,8 @@ export type CheckoutResult =
       /** For `out_of_stock` and `hold_expired`: the skus concerned. For `payment_declined`: the provider's code. */
       readonly skus?: readonly string[];
       readonly declineCode?: string;
+      /** For `price_changed`: it was priced as a customer's first order. */
+      readonly firstOrder?: true;
       /** For `coupon_not_applicable`: the codes concerned. */
       readonly coupons?: readonly string[];
       /** Promotions whose gift is out of stock; its sku is among `skus`. */
@@ -186,6 +190,7 @@ export type CartReply =
       readonly retryAfterMs?: number;
       /** With `price_changed`: what the checkout was priced for, so that the answer can show the cart at that price. */
       readonly destination?: Destination;
+      readonly firstOrder?: true;
       /** The command was a checkout: some refusals of it are recorded under its key. */
       readonly checkout?: true;
     };

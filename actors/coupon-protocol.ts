@@ -1,6 +1,6 @@
 /**
  * What may be asked of a coupon actor, and what it answers. One actor counts the uses of one limit: those of a coupon in all
- * (its id is the code), or those that one customer has of it (`couponCustomer`). It knows usage, never the rules: what the limit is
+ * (its id is the code), those that one customer has of it (`couponCustomer`), or all orders of a customer (for promotions on the first). It knows usage, never the rules: what the limit is
  * comes with each `hold`, from the version of the price book that the order was priced by. So a raised limit holds at once, and a
  * lowered one refuses new uses only.
  *

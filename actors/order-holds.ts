@@ -20,6 +20,8 @@ import type { SkuCommand, SkuReply } from './sku-protocol.ts';
 export type OrderDecision = Decision<OrderEvent, OrderReply>;
 type Claim = OrderLine | CouponUse;
 
+/** In place of a coupon's code: all orders of a customer are counted under it. No coupon is called so. */
+export const ORDERS = '';
 const NOTHING: OrderDecision = {};
 
 export function captureRow(orderId: string): string {
@@ -49,7 +51,11 @@ export function failing(
   more: Partial<Omit<OrderFailure, 'code'>> & { readonly quote?: Quote } = {},
 ): OrderEvent[] {
   const { skus = [], declineCode = null, coupons = [], gifts = [], quote = null } = more;
-  const named = { ...(coupons.length === 0 ? {} : { coupons }), ...(gifts.length === 0 ? {} : { gifts }) };
+  const named = {
+    ...(coupons.length === 0 ? {} : { coupons }),
+    ...(gifts.length === 0 ? {} : { gifts }),
+    ...(more.firstOrder === undefined ? {} : { firstOrder: more.firstOrder }),
+  };
   const failure = { code, skus, declineCode, ...named };
   const events: OrderEvent[] = [{ kind: 'failing', at, failure, quote }];
   if (!state.lines.some(needsUndo) && !state.uses.some(needsUndo)) events.push({ kind: 'failed', at });
@@ -69,7 +75,8 @@ function afterHold(
   if (someOther(state, claim, ({ step }) => step === 'asked')) return { events };
   const refused = (one: Claim): boolean => (one === claim ? refusal !== null : one.step === 'refused');
   const lines = state.lines.filter(refused);
-  const coupons = [...new Set(state.uses.filter(refused).map(({ code }) => code))];
+  const uses = state.uses.filter(refused);
+  const coupons = [...new Set(uses.map(({ code }) => code))].filter((code) => code !== ORDERS);
   const { at } = event;
   if (lines.length > 0) {
     const short = lines.some((line) => (line === claim ? refusal : line.refusal) === 'out_of_stock');
@@ -78,6 +85,9 @@ function afterHold(
     events.push(...failing(state, at, short ? 'out_of_stock' : 'hold_expired', { skus, coupons, gifts }));
   } else if (coupons.length > 0) {
     events.push(...failing(state, at, 'coupon_not_applicable', { coupons }));
+  } else if (uses.length > 0) {
+    // Another order of the customer came first: what this one was priced as, it is no longer.
+    events.push(...failing(state, at, 'price_changed'));
   } else {
     events.push({ kind: state.payment.amount > 0 ? 'charging' : 'confirming', at });
   }

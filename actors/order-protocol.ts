@@ -31,6 +31,8 @@ export interface OrderStart {
   readonly paymentToken: string;
   /** As of `CheckoutRequest`. */
   readonly customer?: string;
+  /** As of `CheckoutRequest`. */
+  readonly firstOrder?: boolean;
   readonly facts?: PriceFacts;
 }
 

@@ -11,9 +11,9 @@ import type { DecideContext, Effect } from '../runtime/actor.ts';
 import type { PriceRequest, Quote } from '../workers/quote.ts';
 import type { CheckoutResult, CheckoutResultMessage } from './cart-protocol.ts';
 import { CHANNEL_DEFAULT } from './cart-state.ts';
-import { couponCustomer } from './coupon-protocol.ts';
+import { type CouponCommand, type CouponReply, couponCustomer } from './coupon-protocol.ts';
 import { orderDoc } from './order-document.ts';
-import { captureRow, failing, holdEffects, type OrderDecision, takeHoldOutcome } from './order-holds.ts';
+import { captureRow, failing, holdEffects, ORDERS, type OrderDecision, takeHoldOutcome } from './order-holds.ts';
 import type { OrderHandlers, OrderReply } from './order-protocol.ts';
 import {
   applyOrder,
@@ -36,11 +36,12 @@ const NOTHING: OrderDecision = {};
 export function downgradeOrder(event: OrderEvent): OrderEvent | null {
   switch (event.kind) {
     case 'started': {
-      const { customer: _unsaid, facts: _neither, ...start } = event.start;
-      return { ...event, start: { ...start, lines: start.lines.map(({ locked: _nor, ...line }) => line) } };
+      const { customer: _unsaid, firstOrder: _nor, facts: _neither, ...start } = event.start;
+      return { ...event, start: { ...start, lines: start.lines.map(({ locked: _book, ...line }) => line) } };
     }
     case 'priced':
       return event.uses === undefined && event.gifts === undefined ? event : null;
+    case 'first_order_told':
     case 'use_held':
     case 'use_refused':
     case 'use_confirmed':
@@ -91,6 +92,18 @@ function usesOf(quote: Quote, customer: string | undefined): PricedUse[] | null 
   return uses;
 }
 
+/** Counts the order among its customer's; where a promotion for first orders took part, it must be the only one. */
+function countOf(quote: Quote, customer: string): PricedUse {
+  return { code: ORDERS, coupon: couponCustomer(ORDERS, customer), limit: quote.firstOrder === true ? 1 : null };
+}
+
+function takeFirstOrder(state: OrderState, reply: CouponReply, at: number): OrderDecision {
+  if (state.phase !== 'pricing' || state.toPrice?.firstOrder !== 'asked') return NOTHING;
+  if (!reply.ok || reply.kind !== 'usage') return NOTHING;
+  const { held, used } = reply.usage;
+  return { events: [{ kind: 'first_order_told', at, first: held + used === 0 }] };
+}
+
 function giftsOf({ lines }: Quote, ctx: DecideContext): GiftLine[] {
   return lines
     .filter(({ kind }) => kind === 'gift')
@@ -102,14 +115,15 @@ function giftsOf({ lines }: Quote, ctx: DecideContext): GiftLine[] {
 function takeQuote(state: OrderState, quote: Quote, ctx: DecideContext): OrderDecision {
   if (state.phase !== 'pricing' || state.toPrice === null) return NOTHING;
   const at = ctx.now;
-  const { expectedTotal, customer } = state.toPrice;
+  const { expectedTotal, customer, firstOrder } = state.toPrice;
   // Before the totals are compared: a cart that shows what it cannot order has a total that a buyer may well agree to.
   if (quote.blocked !== undefined) {
     const skus = quote.blocked === 'price_unavailable' ? unpricedSkus(quote) : [];
     return { events: failing(state, at, quote.blocked, { skus, quote }) };
   }
   if (quote.total !== expectedTotal.amount || quote.currency !== expectedTotal.currency) {
-    return { events: failing(state, at, 'price_changed', { quote }) };
+    const first = firstOrder === true ? { firstOrder } : {};
+    return { events: failing(state, at, 'price_changed', { quote, ...first }) };
   }
   const uses = usesOf(quote, customer);
   // Members of an earlier release would not know what is to be given back: until they are gone no limited coupon is taken and no gift given.
@@ -118,6 +132,7 @@ function takeQuote(state: OrderState, quote: Quote, ctx: DecideContext): OrderDe
     const coupons = (quote.limits ?? []).map(({ code }) => code);
     return { events: failing(state, at, 'coupon_not_applicable', { coupons }) };
   }
+  if (firstOrder !== undefined && customer !== undefined) uses.push(countOf(quote, customer));
   const given = giftsOf(quote, ctx);
   if (given.length > 0 && old) {
     const skus = given.map(({ sku }) => sku);
@@ -168,6 +183,8 @@ export function takeOutcome(state: OrderState, effectId: string, outcome: unknow
   switch (effectId) {
     case 'price':
       return takeQuote(state, outcome as Quote, ctx);
+    case 'first_order':
+      return takeFirstOrder(state, outcome as CouponReply, at);
     case 'authorise':
       return takeCharge(state, outcome as Authorised, at);
     case 'void':
@@ -207,7 +224,7 @@ function resultOf(state: OrderState): CheckoutResult | null {
       return { outcome: 'confirmed', order: orderDoc(state) };
     case 'failed': {
       if (state.failure === null) return null;
-      const { code, skus, declineCode, coupons, gifts } = state.failure;
+      const { code, skus, declineCode, coupons, gifts, firstOrder } = state.failure;
       const adopted = state.lines.filter((line) => line.cartHoldId !== null && line.step === 'undone');
       return {
         outcome: 'failed',
@@ -216,6 +233,7 @@ function resultOf(state: OrderState): CheckoutResult | null {
         ...(declineCode === null ? {} : { declineCode }),
         ...(coupons === undefined ? {} : { coupons }),
         ...(gifts === undefined ? {} : { gifts }),
+        ...(firstOrder === undefined ? {} : { firstOrder }),
         returned: adopted.map((line) => ({ holdId: line.holdId, expiresAt: line.returnedUntil })),
       };
     }
@@ -253,13 +271,24 @@ function paymentEffect(state: OrderState): Effect | null {
 
 /** As of the order's start, so that it asks for the same each time; null: priced already. */
 function priceRequestOf({ phase, toPrice, lines, payment, placedAt: at }: OrderState): PriceRequest | null {
-  if (phase !== 'pricing' || toPrice === null) return null;
+  if (phase !== 'pricing' || toPrice === null || toPrice.firstOrder === 'asked') return null;
   const { destination, coupons, shippingMethod, facts } = toPrice;
+  const first = toPrice.firstOrder === true ? { firstOrder: true } : {};
   const asked = lines.map(({ id, sku, quantity, locked }) => {
     return { id, sku, quantity, ...(locked === undefined ? {} : { locked }) };
   });
   const { currency } = payment;
-  return { currency, lines: asked, destination, coupons, shippingMethod, at, channel: CHANNEL_DEFAULT, ...facts };
+  return {
+    currency,
+    lines: asked,
+    destination,
+    coupons,
+    shippingMethod,
+    at,
+    channel: CHANNEL_DEFAULT,
+    ...facts,
+    ...first,
+  };
 }
 
 const NO_EFFECTS: readonly Effect[] = [];
@@ -268,6 +297,11 @@ export function pendingOf(state: OrderState): readonly Effect[] {
   const effects: Effect[] = [];
   const request = priceRequestOf(state);
   if (request !== null) effects.push(call('price', 'order.price', request));
+  const { toPrice } = state;
+  if (toPrice?.firstOrder === 'asked' && toPrice.customer !== undefined) {
+    const to = { type: 'coupon', id: couponCustomer(ORDERS, toPrice.customer) };
+    effects.push({ id: 'first_order', kind: 'send', to, command: { kind: 'get' } satisfies CouponCommand });
+  }
   holdEffects(state, effects);
   const payment = paymentEffect(state);
   if (payment !== null) effects.push(payment);

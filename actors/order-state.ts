@@ -43,7 +43,8 @@ export interface CouponUse {
   readonly code: string;
   /** Id of the coupon actor that counts it. */
   readonly coupon: string;
-  readonly limit: number;
+  /** null: it is only counted. */
+  readonly limit: number | null;
   step: LineStep;
   /** What the actor knows it by; null until it was held. */
   serial: number | null;
@@ -75,6 +76,8 @@ export interface OrderFailure {
   readonly coupons?: readonly string[];
   /** Promotions whose gift is out of stock. Left out: none. */
   readonly gifts?: readonly string[];
+  /** Of `price_changed`: it was priced as a customer's first order. */
+  readonly firstOrder?: true;
 }
 
 /** A line that a promotion adds, held as the buyer's own are. */
@@ -99,6 +102,8 @@ export interface OrderState {
     readonly shippingMethod: string | null;
     readonly expectedTotal: OrderStart['expectedTotal'];
     readonly customer?: string;
+    /** Whether it is the customer's first; `asked`: not answered yet. Left out: nobody wants to know. */
+    readonly firstOrder?: boolean | 'asked';
     readonly facts?: OrderStart['facts'];
   } | null;
   quote: Quote | null;
@@ -137,6 +142,8 @@ export type OrderEvent =
       readonly uses?: readonly Pick<CouponUse, 'code' | 'coupon' | 'limit'>[];
       readonly gifts?: readonly GiftLine[];
     }
+  /** From version 2 on: what the count of the customer's orders says. */
+  | { readonly kind: 'first_order_told'; readonly at: number; readonly first: boolean }
   | { readonly kind: 'line_held'; readonly at: number; readonly line: number }
   | { readonly kind: 'line_refused'; readonly at: number; readonly line: number; readonly code: string }
   /** The four events of a use, by its place in `uses`: from version 2 on. */
@@ -224,7 +231,12 @@ function begin(state: OrderState, event: Extract<OrderEvent, { kind: 'started' }
   state.cartId = start.cartId;
   state.lines = start.lines.map((line, index) => lineOf(line, line.cartHoldId ?? event.holdIds[index] ?? ''));
   const { destination, coupons, shippingMethod, expectedTotal, customer, facts } = start;
-  const known = { ...(customer === undefined ? {} : { customer }), ...(facts === undefined ? {} : { facts }) };
+  const counted = start.firstOrder === true && customer !== undefined;
+  const known = {
+    ...(customer === undefined ? {} : { customer }),
+    ...(facts === undefined ? {} : { facts }),
+    ...(counted ? { firstOrder: 'asked' as const } : {}),
+  };
   state.toPrice = { destination, coupons, shippingMethod, expectedTotal, ...known };
   state.contact = start.contact;
   state.paymentToken = start.paymentToken;
@@ -252,6 +264,7 @@ const INTERNAL: ReadonlySet<OrderEvent['kind']> = new Set([
   'line_refused',
   'line_confirmed',
   'line_undone',
+  'first_order_told',
   'use_held',
   'use_refused',
   'use_confirmed',
@@ -287,6 +300,9 @@ export function applyOrder(state: OrderState, event: OrderEvent, _version: numbe
       for (const line of state.lines) line.step = 'asked';
       state.uses = (event.uses ?? []).map((use) => ({ ...use, step: 'asked', serial: null }));
       pay(state, { amount: event.quote.total });
+      return state;
+    case 'first_order_told':
+      if (state.toPrice !== null) state.toPrice = { ...state.toPrice, firstOrder: event.first };
       return state;
     case 'line_held':
       setStep(state, event.line, 'held');

@@ -37,6 +37,8 @@ export const CARDS = {
 
 /** What each code takes off; how often it may be used changes as the seed says (`Shop.limits`). */
 export const COUPONS = { TOTAL: 100, EACH: 150, BOTH: 200, FREELY: 50 } as const;
+/** Taken off a customer's first order. */
+const FIRST_OFF = 10;
 type Code = keyof typeof COUPONS;
 /** A gift goes with every order of this sku. */
 const WITH_GIFT = 'PLAIN';
@@ -116,6 +118,8 @@ export class Shop {
   limits = { total: 1, perCustomer: 1 };
   /** The highest that any order was priced by. */
   readonly highest = { total: 1, perCustomer: 1 };
+  /** The store has a promotion for first orders. */
+  readonly countsOrders: boolean;
   #keys = 0;
 
   constructor(seed: number) {
@@ -134,6 +138,7 @@ export class Shop {
         return ok || (checkout === true && code !== 'price_unavailable' && code !== 'order_failed');
       },
     );
+    this.countsOrders = this.world.chance(0.25);
     for (const { sku, stock } of PRODUCTS) {
       this.world.ask({ type: 'sku', id: sku }, { kind: 'adjust', delta: stock, reason: 'delivery' });
     }
@@ -162,7 +167,8 @@ export class Shop {
     const ref = { type: 'cart', id };
     const cart = world.actor(ref).state as CartState;
     const wrong = world.chance(0.05) ? 1 : 0;
-    const amount = discounted(cart).total + wrong;
+    const { total } = discounted(cart);
+    const amount = total + wrong - (this.countsOrders && total >= FIRST_OFF && world.chance(0.4) ? FIRST_OFF : 0);
     const command: CartCommand = {
       kind: 'checkout',
       request: {
@@ -170,6 +176,7 @@ export class Shop {
         destination: { country: 'DE' },
         expectedTotal: { amount, currency: 'EUR' },
         paymentToken: token,
+        ...(this.countsOrders ? { firstOrder: true } : {}),
         customer: id === 'cart_3' ? 'customer_2' : 'customer_1',
       },
     };
@@ -185,7 +192,9 @@ export class Shop {
   }
 
   #quote(input: OrderHandlers['order.price']['input']): Quote {
-    const { used, subtotal, total } = discounted(input);
+    const { used, subtotal, total: before } = discounted(input);
+    const first = input.firstOrder === true && before >= FIRST_OFF;
+    const total = first ? before - FIRST_OFF : before;
     const { limits } = this;
     const { total: inAll, perCustomer } = limits;
     const limited = used.flatMap((code): NonNullable<Quote['limits']> => {
@@ -209,6 +218,7 @@ export class Shop {
       taxIncluded: 0,
       total,
       ...(limited.length === 0 ? {} : { limits: limited }),
+      ...(first ? { firstOrder: true } : {}),
       warnings: [],
     };
   }
@@ -322,12 +332,21 @@ export function assertStock(shop: Shop, placed: readonly OrderState[]): void {
   }
 }
 
+const HOLDS = new Set(['held', 'confirmed']);
+const STANDING = new Set(['holding', 'charging', 'confirming', 'confirmed']);
+
 /** Within every limit that was ever in force; at rest also what the orders say. */
 export function assertCoupons(shop: Shop, placed: readonly OrderState[] | null): void {
   const { highest } = shop;
   const standing = (placed ?? []).filter(({ phase }) => phase === 'confirmed').flatMap(({ uses }) => uses);
   for (const { id, holds, uses } of shop.states<CouponState>('coupon')) {
-    const limit = id.includes('|') ? highest.perCustomer : highest.total;
+    const ofOrders = id.startsWith('|');
+    const limit = ofOrders ? Infinity : id.includes('|') ? highest.perCustomer : highest.total;
+    const firsts = shop.states<OrderState>('order').filter(({ uses: all, phase }) => {
+      return STANDING.has(phase) && all.some((use) => use.coupon === id && use.limit === 1);
+    });
+    const beyond = firsts.filter(({ uses: all }) => all.some((use) => use.coupon === id && HOLDS.has(use.step)));
+    assert(!ofOrders || beyond.length <= 1, `${id} has ${beyond.length} first orders`);
     assert(holds.size + uses.count <= limit, `${id} has ${holds.size} held and ${uses.count} used of ${limit}`);
     if (placed === null) continue;
     const used = standing.filter(({ coupon }) => coupon === id).length;

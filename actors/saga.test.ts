@@ -28,7 +28,8 @@ test('however messages, crashes and time fall, at rest stock, money, carts and o
       const count = (name: string) => seen.set(name, (seen.get(name) ?? 0) + 1);
       for (const { phase, failure, payment, uses, lines } of shop.states<OrderState>('order')) {
         count(`${phase} ${failure === null ? '' : `${failure.code} `}${payment.state}`);
-        if (uses.length > 0) count(`${phase} with a limited coupon`);
+        if (uses.some(({ code }) => code !== '')) count(`${phase} with a limited coupon`);
+        if (uses.some(({ code, limit }) => code === '' && limit === 1)) count(`${phase} as a first order`);
         if (lines.some(({ gift }) => gift !== undefined)) count(`${phase} with a gift`);
       }
     }),
@@ -48,6 +49,7 @@ test('however messages, crashes and time fall, at rest stock, money, carts and o
     'failed coupon_not_applicable none',
     'confirmed with a limited coupon',
     'confirmed with a gift',
+    'confirmed as a first order',
     'cancelled with a limited coupon',
     'failed order_failed none',
     'failed order_failed voided',

@@ -47,6 +47,8 @@ export interface CatalogueAccess {
   product(sku: string): Product | undefined;
   list(query: ProductQuery): Page<Product>;
   hasCoupon(code: string): boolean;
+  /** Whether there is a promotion for first orders, active or not. */
+  countsOrders(): boolean;
   /** Currencies of the price lists that name the sku; nearly always none. */
   listedIn(sku: string): readonly string[];
   /** In the order in which they are offered. */

@@ -88,7 +88,8 @@ export function cartResponder(options: CartResponderOptions): Responder<CartStat
     const recorded = ctx.keyed && reply.checkout === true && RECORDED_REFUSALS.has(reply.code);
     if (reply.code === 'price_changed' && state.status !== 'absent') {
       const cart = cartFacts(state, ctx.now, reply.destination ?? state.destination);
-      return renderPriceChanged(cart, reply, recorded);
+      const first = reply.firstOrder === true ? { ...cart, request: { ...cart.request, firstOrder: true } } : cart;
+      return renderPriceChanged(first, reply, recorded);
     }
     const told: RecordedProblem = [reply.code, reply.detail ?? null, errorsOf(state, reply), extraOf(reply)];
     const value = refusalReply(told, reply.retryAfterMs, state.visibleSeq);

@@ -9,6 +9,7 @@ import { type PriceBook, ProductTable } from '../schema/price-book.ts';
 import { listedIn } from '../schema/price-list.ts';
 import type { Product } from '../schema/product.ts';
 import { ProductIndex, type ProductPage, type ProductQuery } from '../schema/product-index.ts';
+import { isForFirstOrders } from '../schema/promotion.ts';
 import {
   type ChangedBy,
   decideChanges,
@@ -62,6 +63,9 @@ export class MemoryCatalogue implements CatalogueAccess {
   }
   hasCoupon(code: string): boolean {
     return this.#rules.get('coupon', couponCode(code)) !== undefined;
+  }
+  countsOrders(): boolean {
+    return this.#rules.book().promotions.some(isForFirstOrders);
   }
   listedIn(sku: string): readonly string[] {
     return listedIn(this.#rules.book().priceLists, sku);

@@ -28,6 +28,7 @@ import { type BookProduct, type PriceBook, ProductTable } from './price-book.ts'
 import { listedIn } from './price-list.ts';
 import { type Product, validateProduct } from './product.ts';
 import { ProductIndex, type ProductPage, type ProductQuery } from './product-index.ts';
+import { isForFirstOrders } from './promotion.ts';
 import {
   type ChangedBy,
   changeRules,
@@ -123,6 +124,11 @@ export class Catalogue {
   }
   hasCoupon(code: string): boolean {
     return this.coupon(code) !== undefined;
+  }
+
+  /** Whether there is a promotion for first orders, active or not. */
+  countsOrders(): boolean {
+    return this.#rules.book().promotions.some(isForFirstOrders);
   }
 
   /** Currencies of the price lists that name the sku; nearly always none. */

@@ -38,7 +38,11 @@ export interface PromotionConditions {
   /** The customer is in one of these. */
   readonly customerGroups?: readonly string[];
   readonly channels?: readonly string[];
-  /** True: only on a customer's first order, where that is known (signed in or verified). Default false. */
+  /**
+   * True: only on a customer's first order. That is known at checkout only, from the e-mail address: until then a cart is priced without it,
+   * and a first order's checkout is answered `price_changed` with the lower total. Orders are counted per customer while the
+   * store has such a promotion, active or not; a cancelled one does not count. Default false.
+   */
   readonly firstOrder?: boolean;
   /** The destination is in one of these zones; without a destination the condition does not hold. */
   readonly zones?: readonly string[];
@@ -154,4 +158,8 @@ export interface PromotionGroup {
   /** Ids, 2 to 200. */
   readonly promotions: readonly string[];
   readonly choose: 'first' | 'best';
+}
+
+export function isForFirstOrders({ conditions }: Promotion): boolean {
+  return conditions?.firstOrder === true;
 }

@@ -211,6 +211,8 @@ export interface Quote {
   readonly changesAt?: number;
   /** Of the coupons that took part and whose uses are limited. Left out: none is. */
   readonly limits?: readonly QuotedLimit[];
+  /** True: a promotion for first orders took part. Left out: none. */
+  readonly firstOrder?: boolean;
   /**
    * Present where this quote must not become an order: a line has no price (its amounts are 0 and a warning names it), or nothing
    * ships what is in the cart to the destination.

@@ -95,8 +95,9 @@ export function readQuote(book: PriceBook, request: PriceRequest, options: Price
   };
   const { exemption } = request;
   if (exemption && taxes.some(({ exempt }) => exempt !== undefined)) quote.exemption = exemption;
-  const { limits } = limitsOf(book, discounts);
+  const { limits, firstOrder } = limitsOf(book, discounts);
   if (limits !== undefined) quote.limits = limits;
+  if (firstOrder !== undefined) quote.firstOrder = firstOrder;
   const changesAt = nextChange(book, request.at ?? 0);
   if (changesAt !== undefined) quote.changesAt = changesAt;
   if (unpriced) quote.blocked = 'price_unavailable';

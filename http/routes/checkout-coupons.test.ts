@@ -107,3 +107,33 @@ test('all spellings of one mailbox are one customer', () => {
   }
   assert.notEqual(canonicalEmail('ab@example.com'), canonicalEmail('a.b@example.com'));
 });
+
+test('a first order is told its lower price at checkout, once; the next of that customer pays in full', async () => {
+  const offer = {
+    label: 'Welcome',
+    trigger: 'automatic',
+    conditions: { firstOrder: true },
+    action: { kind: 'percent', items: {}, ratePpm: 100_000 },
+  };
+  const put = await shop.admin('PUT', '/v1/admin/promotions/welcome', { key: randomUUID(), body: offer });
+  assert.equal(put.status, 201, put.text);
+  const simple = async (): Promise<Filled> => {
+    const cart = await openCart(shop);
+    const body = { sku: sku(), quantity: 1 };
+    const added = await shop.call('POST', `${cart.path}/lines`, { token: cart.token, body });
+    return { ...cart, total: added.body.totals.total };
+  };
+  const cart = await simple();
+  const told = await checkOut(cart, 'new@example.com');
+  assert.deepEqual([told.status, told.body.code], [409, 'price_changed'], told.text);
+  const { total } = told.body.cart.totals;
+  assert.ok(total.amount < cart.total.amount);
+  const placed = await checkOut({ ...cart, total }, 'new@example.com');
+  assert.equal(placed.status, 201, placed.text);
+  assert.equal(placed.body.discounts[0].promotion, 'welcome');
+  const next = await checkOut(await simple(), 'new@example.com');
+  assert.equal(next.status, 201, next.text);
+  assert.deepEqual(next.body.discounts, []);
+  const gone = await shop.admin('DELETE', '/v1/admin/promotions/welcome', { key: randomUUID() });
+  assert.equal(gone.status, 204, gone.text);
+});

@@ -66,6 +66,7 @@ async function checkOut(app: App, request: EdgeRequest, cartId: string, input: C
       destination: destinationOf(input.shippingAddress),
       expectedTotal: input.expectedTotal,
       paymentToken: input.payment.token,
+      ...(app.catalogue.countsOrders() ? { firstOrder: true } : undefined),
       customer: app.subjects.pseudonym(canonicalEmail(input.email)),
     },
     ifMatch: request.ifMatch,
