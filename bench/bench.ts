@@ -3,6 +3,7 @@
  * with its raw JSON beside it.
  *
  *   npm run bench [-- --only load,peers] [-- --full] [-- --tiny] [-- --out folder]
+ *   npm run bench:peers -- --with vendure       (installs it into a folder of its own)
  *   npm run bench -- --profile        (a flame graph of the shop's main thread under adds to carts)
  *   npm run bench -- --compare before.json after.json
  */
@@ -20,10 +21,12 @@ import { profileAdds } from './profile.ts';
 import { reportPage } from './report.ts';
 import { type BenchResult, FORM } from './result.ts';
 import { PARTS, type PartName, runSuite } from './suite.ts';
+import { WHOLE_SHOPS, type WholeShop } from './whole-shops.ts';
 
 export interface BenchOptions {
   readonly effort: Effort;
   readonly parts: readonly PartName[];
+  readonly shops?: readonly WholeShop[];
   readonly command: string;
   readonly tell: (line: string) => void;
   readonly begin?: (part: PartName) => void;
@@ -120,6 +123,7 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
       out: { type: 'string' },
       compare: { type: 'boolean' },
       profile: { type: 'boolean' },
+      with: { type: 'string' },
     },
   });
   if (values.compare === true) {
@@ -130,12 +134,16 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
     const out = resolve(values.out ?? 'bench/report');
     await profileAdds(out, (line) => void process.stdout.write(`${line}\n`));
   } else {
-    const wanted = values.only?.split(',') ?? PARTS;
+    const asked = values.with?.split(',') ?? [];
+    const shops = WHOLE_SHOPS.filter((shop) => asked.includes(shop));
+    if (shops.length < asked.length) throw new Error(`--with takes ${WHOLE_SHOPS.join(', ')}`);
+    const wanted = [...(values.only?.split(',') ?? PARTS), ...(shops.length > 0 ? ['shops'] : [])];
     const parts = PARTS.filter((part) => wanted.includes(part));
     const out = resolve(values.out ?? 'bench/report');
     const result = await bench({
       effort: values.tiny === true ? TINY : values.full === true ? FULL : WHOLE,
       parts,
+      shops,
       command: `npm run bench${process.argv.length > 2 ? ` -- ${process.argv.slice(2).join(' ')}` : ''}`,
       ...progress(parts),
     });

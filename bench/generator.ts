@@ -119,7 +119,11 @@ export async function generate(job: GeneratorJob): Promise<GeneratorResult> {
     const { walker, dueAt } = shopper;
     const { operation } = walker;
     shopper.dueAt = Number.NaN;
-    const failure = walker.answered(status, () => answer.toString('utf8', bodyAt));
+    const failure = walker.answered(
+      status,
+      () => answer.toString('utf8', bodyAt),
+      () => answer.toString('latin1', 0, bodyAt),
+    );
     if (failure !== null) fail(failure);
     else okInAll++;
     if (failure === null && measuring) {

@@ -4,6 +4,7 @@ import { frames } from './feed-subscribers.ts';
 import { NumberedCartsWalker } from './growth-journeys.ts';
 import { walkerOf } from './journeys.ts';
 import { arrivals } from './pacer.ts';
+import { VendureWalker } from './vendure-journeys.ts';
 
 test('of a hundred things that shoppers of the mixed shop do, 80 read, 15 add and 5 check out', () => {
   const walker = walkerOf({ kind: 'mixed', reads: ['r'], adds: ['a'], skus: ['s'] }, 3, 64, []);
@@ -17,7 +18,11 @@ test('of a hundred things that shoppers of the mixed shop do, 80 read, 15 add an
     const { operation } = walker;
     seen[operation] = (seen[operation] ?? 0) + 1;
     assert.equal(
-      walker.answered(operation === 'cart' || operation === 'checkout' ? 201 : 200, () => answers[operation] ?? ''),
+      walker.answered(
+        operation === 'cart' || operation === 'checkout' ? 201 : 200,
+        () => answers[operation] ?? '',
+        String,
+      ),
       null,
     );
     if (!(operation in answers)) done++;
@@ -30,19 +35,49 @@ test('a checkout that is refused, or not known to have become an order, is a fai
   const walker = walkerOf({ kind: 'checkouts', skus: ['s'] }, 0, 1, []);
   walker.next();
   assert.equal(
-    walker.answered(503, () => ''),
+    walker.answered(503, () => '', String),
     'cart 503',
   );
   assert.match(walker.next() ?? '', /^POST \/v1\/carts HTTP/);
-  walker.answered(201, () => '{"cart":{"id":"cart_1"},"token":"t"}');
+  walker.answered(201, () => '{"cart":{"id":"cart_1"},"token":"t"}', String);
   walker.next();
-  walker.answered(200, () => '{"totals":{"total":{"amount":1}}}');
+  walker.answered(200, () => '{"totals":{"total":{"amount":1}}}', String);
   walker.next();
   assert.equal(
-    walker.answered(202, () => ''),
+    walker.answered(202, () => '', String),
     'checkout 202',
   );
   assert.equal(walker.completed, 0);
+});
+
+test('an order of another shop takes its seven calls under its own token; a refusal told with status 200 is a failure', () => {
+  const walker = new VendureWalker({ kind: 'vendure', variant: 1, way: 'orders' });
+  const tokens: (string | undefined)[] = [];
+  const names: string[] = [];
+  for (let call = 0; call < 8; call++) {
+    tokens.push(/Bearer (\S+)/.exec(walker.next() ?? '')?.[1]);
+    names.push(walker.operation);
+    const body = call === 6 ? '{"data":{"x":{"state":"PaymentAuthorized"}}}' : '{"data":{}}';
+    const head = call === 0 ? 'HTTP/1.1 200 OK\r\nvendure-auth-token: abc\r\n' : '';
+    assert.equal(
+      walker.answered(
+        200,
+        () => body,
+        () => head,
+      ),
+      null,
+    );
+  }
+  assert.deepEqual(names, ['add', 'customer', 'address', 'methods', 'shipping', 'arrange', 'pay', 'add']);
+  assert.deepEqual(tokens, [undefined, 'abc', 'abc', 'abc', 'abc', 'abc', 'abc', undefined]);
+  assert.equal(walker.completed, 1);
+  walker.next();
+  const refusal = () => '{"data":{"x":{"errorCode":"INSUFFICIENT_STOCK_ERROR"}}}';
+  assert.equal(walker.answered(200, refusal, String), 'customer INSUFFICIENT_STOCK_ERROR');
+  const one = new VendureWalker({ kind: 'vendure', variant: 2, way: 'one-order' });
+  one.next();
+  one.answered(500, String, String);
+  assert.equal(one.next(), null);
 });
 
 test('arrivals come at their rate, the same for the same seed', () => {

@@ -13,6 +13,7 @@ import {
 } from './growth-journeys.ts';
 import { failureOf, request } from './http-request.ts';
 import { ADDRESS, TEXAS } from './shopper.ts';
+import { type VendureShopping, VendureWalker } from './vendure-journeys.ts';
 
 /** Whole HTTP/1.1 requests, which each connection takes in an order of its own. */
 export interface Requests {
@@ -34,14 +35,14 @@ export interface MixedShop {
   readonly skus: readonly string[];
 }
 
-export type Script = Requests | Checkouts | MixedShop | NumberedCarts | SkuReads | SkuTurns;
+export type Script = Requests | Checkouts | MixedShop | NumberedCarts | SkuReads | SkuTurns | VendureShopping;
 
 export interface Walker {
   /** The next request, which `operation` names; null: there is nothing left to do. */
   next(): string | null;
   readonly operation: string;
-  /** @returns the failure's name, or null. @param body text of the answer's body */
-  answered(status: number, body: () => string): string | null;
+  /** @returns the failure's name, or null. @param body text of the answer's body, and of its head */
+  answered(status: number, body: () => string, head: () => string): string | null;
   /** Orders finished so far. */
   readonly completed: number;
 }
@@ -61,6 +62,8 @@ export function walkerOf(script: Script, index: number, of: number, acknowledged
       return new SkuReadsWalker(script, index);
     case 'sku-turns':
       return new SkuTurnsWalker(script, index);
+    case 'vendure':
+      return new VendureWalker(script);
   }
 }
 
@@ -192,8 +195,8 @@ class MixedWalker implements Walker {
     return this.#current.next();
   }
 
-  answered(status: number, body: () => string): string | null {
-    return this.#current.answered(status, body);
+  answered(status: number, body: () => string, head: () => string): string | null {
+    return this.#current.answered(status, body, head);
   }
 
   /** 61 has no factor in common with 100: every hundred in a row has each remainder once, well mixed. */

@@ -2,6 +2,7 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import type { Door } from './generator.ts';
+import type { Script } from './journeys.ts';
 
 export class Peer {
   readonly #children: readonly ChildProcess[];
@@ -13,9 +14,14 @@ export class Peer {
   }
 
   /** @param file of `peers/`, without its ending */
-  static async start(file: string, args: readonly string[] = [], processes = 1): Promise<Peer> {
+  static async start(
+    file: string,
+    args: readonly string[] = [],
+    processes = 1,
+    env: NodeJS.ProcessEnv = process.env,
+  ): Promise<Peer> {
     const path = fileURLToPath(new URL(`./peers/${file}.js`, import.meta.url));
-    const children = Array.from({ length: processes }, () => fork(path, args));
+    const children = Array.from({ length: processes }, () => fork(path, args, { env }));
     try {
       return new Peer(children, await Promise.all(children.map(portOf)));
     } catch (error) {
@@ -30,7 +36,13 @@ export class Peer {
 
   /** One for each process; connections are dealt out over them. */
   doors(requests: readonly string[]): Door[] {
-    return this.#ports.map((port) => ({ port, requests }));
+    return this.doorsOf({ kind: 'requests', requests });
+  }
+
+  doorsOf(script: Script): Door[] {
+    return this.#ports.map((port) =>
+      script.kind === 'requests' ? { port, requests: script.requests } : { port, script },
+    );
   }
 
   close(): void {

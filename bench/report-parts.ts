@@ -180,7 +180,7 @@ export function breakdown({ stages }: BenchResult): string {
 
 export function selling({ crowds, orders, rows }: BenchResult): string {
   const crowd = crowds.map((row) => ({
-    kind: 'ours',
+    kind: row.who === 'Stampede' ? 'ours' : '',
     cells: [
       escaped(row.who),
       short(row.buyers),
@@ -194,7 +194,7 @@ export function selling({ crowds, orders, rows }: BenchResult): string {
       ms(row.backlogEndMs),
     ],
   }));
-  const apart = EARLIER_SHOPS.map((shop) => ({
+  const apart = EARLIER_SHOPS.filter(({ name }) => !crowds.some(({ who }) => who === name)).map((shop) => ({
     kind: 'apart',
     cells: [
       `${escaped(shop.name)}, measured earlier elsewhere, not in this run`,
@@ -217,7 +217,7 @@ export function selling({ crowds, orders, rows }: BenchResult): string {
   if (orders !== null) {
     const ours = rows.filter((row) => row.ordersPerSecond !== null);
     const list = ours.map((row) => ({
-      kind: 'ours',
+      kind: isPeer(row) ? '' : 'ours',
       cells: [
         escaped(row.name),
         String(row.connections),
@@ -228,7 +228,7 @@ export function selling({ crowds, orders, rows }: BenchResult): string {
         trouble(row.failures),
       ],
     }));
-    const others = EARLIER_SHOPS.map((shop) => ({
+    const others = EARLIER_SHOPS.filter(({ name }) => !ours.some((row) => row.name.startsWith(name))).map((shop) => ({
       kind: 'apart',
       cells: [
         `${escaped(shop.name)}, measured earlier elsewhere, not in this run`,

@@ -32,7 +32,8 @@ ${shown.map(([id, title, content]) => parts.section(id, title, content)).join('\
 `;
 }
 
-function facts({ rows, crowds, recount, orders, ratios }: BenchResult): string {
+function facts({ rows, crowds: all, recount, orders, ratios }: BenchResult): string {
+  const crowds = all.filter(({ who }) => who === 'Stampede');
   const list: [string, string][] = [];
   const best = rows
     .filter((row) => row.name.startsWith('durable, priced add'))

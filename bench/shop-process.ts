@@ -76,7 +76,8 @@ export class ShopProcess implements Storefront {
   readonly logFile: string;
   readonly child: ChildProcess;
   readyMs = 0;
-  readonly #agent = new http.Agent({ keepAlive: true, maxSockets: 1024 });
+  /** A server closes what was idle for 10 s; a request that goes out at that very moment would be reset. */
+  readonly #agent = new http.Agent({ keepAlive: true, maxSockets: 1024, timeout: 6_000 });
   readonly #databaseUrl: string | undefined;
 
   private constructor(child: ChildProcess, port: number, dataDir: string, logFile: string, options: ShopOptions) {

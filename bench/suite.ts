@@ -7,6 +7,7 @@ import { calibrate } from './calibration.ts';
 import { clusterPart } from './cluster-part.ts';
 import { coldCarts } from './cold-carts.ts';
 import { crowdRow } from './crowd.ts';
+import type { Run } from './drive.ts';
 import type { Effort } from './effort.ts';
 import { feedFanout } from './feed-fanout.ts';
 import { growth } from './growth.ts';
@@ -23,6 +24,7 @@ import { alternate, type Rounds } from './rounds.ts';
 import { recountAfterKill, type ShopTargets, shopTargets } from './shop-targets.ts';
 import { stagesOf, stagesSince } from './stage-breakdown.ts';
 import { type Ratio, ratioText } from './statistics.ts';
+import { VENDURE, vendure, type WholeShop } from './whole-shops.ts';
 
 export const PARTS = [
   'micro',
@@ -35,6 +37,7 @@ export const PARTS = [
   'cold',
   'cluster',
   'growth',
+  'shops',
   'recount',
 ] as const;
 export type PartName = (typeof PARTS)[number];
@@ -50,6 +53,8 @@ export interface SuiteOptions {
   readonly effort: Effort;
   readonly parts: readonly PartName[];
   readonly tell: (line: string) => void;
+  /** Whole shops to be installed and measured beside ours in the part `shops`. */
+  readonly shops?: readonly WholeShop[];
   /** Told when a part begins. */
   readonly begin?: (part: PartName) => void;
 }
@@ -227,6 +232,19 @@ const RUN: Readonly<Record<PartName, (suite: Suite) => Promise<void>>> = {
 
   async growth({ arena, effort, found, tell }) {
     found.growth = [...found.growth, ...(await growth({ arena, effort: effort.growth, tell }))];
+  },
+
+  async shops(suite) {
+    const { arena, targets, effort, found, tell } = suite;
+    if (!(suite.shops ?? []).includes('vendure')) return;
+    const other = await vendure({ arena, targets, rounds: effort.rounds, msEach: effort.msEach, tell });
+    add(suite, other.adds);
+    add(suite, other.checkouts);
+    const orderRate = (run: Run) => run.orders / run.elapsedMs;
+    note(suite, `durable add ÷ ${VENDURE}’s`, other.adds.ratio(0, 1), null);
+    note(suite, `full checkouts (orders) ÷ ${VENDURE}’s`, other.checkouts.ratio(0, 1, orderRate), { atLeast: 300 });
+    found.sweeps = [...found.sweeps, other.sweep];
+    found.crowds = [...found.crowds, other.crowd];
   },
 
   async recount({ arena, targets, found, tell }) {
