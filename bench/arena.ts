@@ -1,18 +1,29 @@
 /**
- * Where everything is measured: one shop as `npm start` runs it, on its embedded PostgreSQL, and a database for the peers on the very same
+ * Where everything is measured: one shop as `npm start` runs it, on its embedded PostgreSQL (with room for more connections), and a database for the peers on the very same
  * server, so that settings, disk and cores are the same for all. Its parts are told apart by process, since CPU is told by process.
  */
-import { readFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import pg from 'pg';
 import { SCHEMA } from '../schema/database.ts';
 import { embeddedServer } from './embedded-server.ts';
+import { startRoomyPostgres } from './roomy-postgres.ts';
 import { type ScratchDatabase, scratchDatabase } from './scratch-database.ts';
 import { ShopProcess, until } from './shop-process.ts';
 import { addLine, newCart, setAvailable } from './shopper.ts';
 
 /** Jobs of the orders that were made must be done by then. */
 const BACKLOG_MS = 10_000;
-const SETTINGS = ['server_version', 'fsync', 'synchronous_commit', 'full_page_writes', 'shared_buffers', 'wal_level'];
+const SETTINGS = [
+  'server_version',
+  'fsync',
+  'synchronous_commit',
+  'full_page_writes',
+  'shared_buffers',
+  'wal_level',
+  'max_connections',
+];
 
 export interface Arena {
   /** The one that runs now. */
@@ -20,7 +31,6 @@ export interface Arena {
   /** URL of the server, over the unix socket that the shop uses. */
   readonly server: string;
   readonly peers: ScratchDatabase;
-  readonly firstStartMs: number;
   /** Held by orders only, plenty of it. */
   readonly sku: string;
   /** Held at the cart, more of it than any run can take. */
@@ -41,7 +51,9 @@ export interface Arena {
 }
 
 export async function openArena(): Promise<Arena> {
-  const shop = await ShopProcess.start();
+  const dataDir = mkdtempSync(join(tmpdir(), 'stampede-shop-'));
+  await startRoomyPostgres(dataDir);
+  const shop = await ShopProcess.start({ dataDir });
   try {
     const server = await embeddedServer(shop.dataDir);
     const peers = await scratchDatabase(server, 'stampede_peers');
@@ -56,7 +68,6 @@ class OpenArena implements Arena {
   shop: ShopProcess;
   readonly server: string;
   readonly peers: ScratchDatabase;
-  readonly firstStartMs: number;
   readonly sku: string;
   readonly hot: string;
 
@@ -64,7 +75,6 @@ class OpenArena implements Arena {
     this.shop = shop;
     this.server = server;
     this.peers = peers;
-    this.firstStartMs = shop.readyMs;
     this.sku = sku;
     this.hot = hot;
   }

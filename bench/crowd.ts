@@ -8,7 +8,7 @@ import { type Arena, stockedSku } from './arena.ts';
 import type { CrowdJob, CrowdResult } from './crowd-buyers.ts';
 import { Histogram } from './histogram.ts';
 import { cpuSince, cpuTable } from './machine.ts';
-import { inParallel, newCart } from './shopper.ts';
+import { emptyCarts } from './numbered-carts.ts';
 
 export interface CrowdRow {
   readonly who: string;
@@ -20,6 +20,8 @@ export interface CrowdRow {
   readonly oversold: number;
   /** Told that there is none left. */
   readonly refused: number;
+  /** Calls that were repeated, after a 503 or a connection that broke. */
+  readonly retries: number;
   readonly others: Readonly<Record<string, number>>;
   readonly soldOutMs: number;
   readonly overMs: number;
@@ -44,7 +46,7 @@ export async function crowdRow(
 ): Promise<CrowdRow> {
   const { shop } = arena;
   const sku = await stockedSku(shop, `BENCH-CROWD-${buyers}-${units}`, units);
-  const carts = await inParallel(buyers, 128, () => newCart(shop));
+  const carts = await emptyCarts(arena, buyers);
   const connections = Math.min(buyers, CONNECTIONS_MAX);
   const job: CrowdJob = { port: shop.port, sku, buyers: carts.map(({ id, token }) => ({ id, token })), connections };
   const child = fork(fileURLToPath(new URL('./crowd-buyers.js', import.meta.url)), ['crowd']);
@@ -72,6 +74,7 @@ export async function crowdRow(
     confirmed: result.confirmed,
     oversold: Math.max(0, result.confirmed - units),
     refused: result.refused,
+    retries: result.retries,
     others: result.others,
     soldOutMs: result.soldOutMs,
     overMs: result.overMs,
@@ -83,7 +86,7 @@ export async function crowdRow(
     allocated: Number(stock.allocated),
   };
   tell(
-    `${buyers} buyers for ${units} units: ${row.confirmed} confirmed, ${row.oversold} oversold, ${row.refused} refused, others ${JSON.stringify(row.others)}, sold out in ${Math.round(row.soldOutMs)} ms, over in ${Math.round(row.overMs)} ms`,
+    `${buyers} buyers for ${units} units: ${row.confirmed} confirmed, ${row.oversold} oversold, ${row.refused} refused, ${row.retries} calls repeated, others ${JSON.stringify(row.others)}, sold out in ${Math.round(row.soldOutMs)} ms, over in ${Math.round(row.overMs)} ms`,
   );
   return row;
 }

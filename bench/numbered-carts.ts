@@ -8,7 +8,7 @@ import { shardOf } from '../runtime/shard.ts';
 import { SCHEMA } from '../schema/database.ts';
 import type { Arena } from './arena.ts';
 import { TEST_SECRETS } from './shop-process.ts';
-import { cartOf } from './shopper.ts';
+import { type CartHandle, cartOf, newCart } from './shopper.ts';
 
 export interface NumberedCart {
   readonly id: string;
@@ -18,8 +18,10 @@ export interface NumberedCart {
 const tokens = new CartTokens([TEST_SECRETS.TOKEN_SECRET]);
 const BATCH = 20_000;
 
-function idOf(place: number, kind: 'cart' | 'filler'): string {
-  return `cart_${kind === 'cart' ? '0' : '1'}0000000-0000-7000-8000-${place.toString(16).padStart(12, '0')}`;
+const FIRST = { cart: '0', filler: '1', empty: '2' } as const;
+
+function idOf(place: number, kind: keyof typeof FIRST): string {
+  return `cart_${FIRST[kind]}0000000-0000-7000-8000-${place.toString(16).padStart(12, '0')}`;
 }
 
 export function numberedCart(place: number): NumberedCart {
@@ -32,14 +34,31 @@ export async function makeNumberedCarts(arena: Arena, from: number, to: number):
   const { id } = await cartOf(arena.shop, arena.sku);
   for (let start = from; start < to; start += BATCH) {
     const ids = Array.from({ length: Math.min(BATCH, to - start) }, (_, i) => idOf(start + i, 'cart'));
-    await arena.query(
-      `INSERT INTO ${SCHEMA}.journal (type, id, seq, epoch, at, shard, version, payload)
-        SELECT j.type, n.id, j.seq, j.epoch, j.at, n.shard, j.version, j.payload
-        FROM unnest($1::text[], $2::int[]) AS n (id, shard), ${SCHEMA}.journal AS j WHERE j.type = 'cart' AND j.id = $3
-        ON CONFLICT DO NOTHING`,
-      [ids, ids.map((one) => shardOf('cart', one)), id],
-    );
+    await copies(arena, id, ids);
   }
+}
+
+const emptyOnes = new WeakMap<Arena, number>();
+
+/** So many new carts without a line; none of them is in memory. */
+export async function emptyCarts(arena: Arena, count: number): Promise<CartHandle[]> {
+  const from = emptyOnes.get(arena) ?? 0;
+  emptyOnes.set(arena, from + count);
+  const { id } = await newCart(arena.shop);
+  const ids = Array.from({ length: count }, (_, i) => idOf(from + i, 'empty'));
+  for (let start = 0; start < count; start += BATCH) await copies(arena, id, ids.slice(start, start + BATCH));
+  return ids.map((one) => ({ id: one, token: tokens.issue(one), total: null }));
+}
+
+/** Gives each of these carts what the journal has of another. */
+async function copies(arena: Arena, of: string, ids: readonly string[]): Promise<void> {
+  await arena.query(
+    `INSERT INTO ${SCHEMA}.journal (type, id, seq, epoch, at, shard, version, payload)
+      SELECT j.type, n.id, j.seq, j.epoch, j.at, n.shard, j.version, j.payload
+      FROM unnest($1::text[], $2::int[]) AS n (id, shard), ${SCHEMA}.journal AS j WHERE j.type = 'cart' AND j.id = $3
+      ON CONFLICT DO NOTHING`,
+    [ids, ids.map((one) => shardOf('cart', one)), of],
+  );
 }
 
 const FILLER_EVENTS = 100;

@@ -188,6 +188,7 @@ export function selling({ crowds, orders, rows }: BenchResult): string {
       String(row.confirmed),
       row.oversold === 0 ? '<span class="good">0</span>' : `<span class="bad">${row.oversold}</span>`,
       String(row.refused),
+      String(row.retries),
       trouble(row.others),
       ms(row.soldOutMs),
       us(row.p99Us),
@@ -203,6 +204,7 @@ export function selling({ crowds, orders, rows }: BenchResult): string {
       String(shop.confirmed),
       String(shop.oversold),
       '',
+      '',
       escaped(shop.told),
       '–',
       '–',
@@ -212,7 +214,7 @@ export function selling({ crowds, orders, rows }: BenchResult): string {
   const parts: string[] = [];
   if (crowd.length > 0)
     parts.push(
-      `<h3>A crowd for few units</h3>${paragraph('All buyers are connected and start at one word; each asks for one unit and, if it got it, checks out. Confirmed orders are held against the shop’s books.')}${table(['', 'buyers', 'units', 'confirmed', 'oversold', 'refused', 'others', 'sold out in', 'p99 of a call', 'jobs done after'], [...crowd, ...apart])}`,
+      `<h3>A crowd for few units</h3>${paragraph('All buyers are connected and start at one word; each asks for one unit and, if it got it, checks out. Confirmed orders are held against the shop’s books.')}${table(['', 'buyers', 'units', 'confirmed', 'oversold', 'refused', 'repeated', 'others', 'sold out in', 'p99 of a call', 'jobs done after'], [...crowd, ...apart])}`,
     );
   if (orders !== null) {
     const ours = rows.filter((row) => row.ordersPerSecond !== null);

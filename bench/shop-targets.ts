@@ -5,6 +5,7 @@
 import type { Arena } from './arena.ts';
 import type { Target } from './drive.ts';
 import { get, post, request } from './http-request.ts';
+import { emptyCarts } from './numbered-carts.ts';
 import type { Peer } from './peer-process.ts';
 import { addLine, type CartHandle, inParallel, newCart } from './shopper.ts';
 
@@ -27,8 +28,8 @@ const HOT_CARTS_MAX = 2_000;
 
 export async function shopTargets(arena: Arena, echo: Peer, cartCount: number): Promise<ShopTargets> {
   const { shop, sku, hot } = arena;
-  const carts = await inParallel(cartCount, 64, () => newCart(shop));
-  const hotCarts = await inParallel(Math.min(cartCount, HOT_CARTS_MAX), 64, () => newCart(shop));
+  const carts = await emptyCarts(arena, cartCount);
+  const hotCarts = await emptyCarts(arena, Math.min(cartCount, HOT_CARTS_MAX));
   const changed = await inParallel(Math.min(cartCount, CHANGED_CARTS_MAX), 64, async () => {
     const cart = await newCart(shop);
     await addLine(shop, cart, sku);

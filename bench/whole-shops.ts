@@ -127,6 +127,7 @@ async function buying(arena: Arena, target: Target, tell: (line: string) => void
     confirmed: run.ordersInAll,
     oversold: Math.max(0, run.ordersInAll - UNITS),
     refused: refused.reduce((sum, [, count]) => sum + count, 0),
+    retries: 0,
     others,
     soldOutMs: run.elapsedMs,
     overMs: run.elapsedMs,
