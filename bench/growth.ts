@@ -52,6 +52,8 @@ export interface GrowthOptions {
 }
 
 const IMPORT_ROWS = 4_000;
+/** A cart of 200 lines takes 200 calls to make. */
+const LINES_CARTS = 16;
 
 export async function growth(options: GrowthOptions): Promise<GrowthCurve[]> {
   const { arena, effort } = options;
@@ -75,7 +77,8 @@ export async function growth(options: GrowthOptions): Promise<GrowthCurve[]> {
     curve('change of a line, carts by Zipf’s law', 'carts', 'be flat', carts.zipf, WHY.zipf),
     curve('change of a line, each cart alike', 'carts', 'be flat', carts.uniform, WHY.uniform),
   );
-  curves.push(await journalCurve(options), await linesCurve(options), ...(await skuCurves(options)));
+  curves.push(await journalCurve(options), await linesCurve(options));
+  curves.push(...(await skuCurves(options)));
   return curves;
 }
 
@@ -113,8 +116,13 @@ function curve(
   };
 }
 
-async function point(options: GrowthOptions, name: string, x: number, script: Script): Promise<GrowthPoint> {
-  const { arena, effort, tell } = options;
+async function point(
+  { arena, effort, tell }: GrowthOptions,
+  name: string,
+  x: number,
+  script: Script,
+  connections = effort.connections,
+): Promise<GrowthPoint> {
   const { shop } = arena;
   const before = await metric(shop, 'actors_activations');
   const target = {
@@ -123,9 +131,9 @@ async function point(options: GrowthOptions, name: string, x: number, script: Sc
     pids: () => shop.family(),
     groups: { node: () => arena.nodePids(), postgres: () => arena.postgresPids() },
   };
-  const run = await drive(target, effort.connections, effort.msEach);
+  const run = await drive(target, connections, effort.msEach);
   const activations = (await metric(shop, 'actors_activations')) - before;
-  const row = rowOf(name, effort.connections, [run]);
+  const row = rowOf(name, connections, [run]);
   const found: GrowthPoint = {
     x,
     perSecond: run.perSecond,
@@ -172,7 +180,8 @@ async function linesCurve(options: GrowthOptions): Promise<GrowthCurve> {
   const { arena, effort } = options;
   const most = Math.max(...effort.lines);
   await importSkus(arena, 0, most);
-  const carts = await inParallel(effort.connections, 64, () => newCart(arena.shop));
+  const connections = Math.min(effort.connections, LINES_CARTS);
+  const carts = await inParallel(connections, 64, () => newCart(arena.shop));
   const points: GrowthPoint[] = [];
   let lines = 0;
   for (const count of effort.lines) {
@@ -189,7 +198,7 @@ async function linesCurve(options: GrowthOptions): Promise<GrowthCurve> {
         request('PATCH', `/v1/carts/${id}/lines/${skuOf(0)}`, `Authorization: Bearer ${token}\r\n`, { quantity }),
       ),
     );
-    points.push(await point(options, `${count} lines`, count, { kind: 'requests', requests }));
+    points.push(await point(options, `${count} lines`, count, { kind: 'requests', requests }, connections));
   }
   return curve(
     'change of a line in a cart of so many lines',

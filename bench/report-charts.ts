@@ -21,7 +21,8 @@ export interface Curve {
 }
 
 const text = (value: string) => value.replace(/[&<>"]/g, (c) => `&#${c.charCodeAt(0)};`);
-const at = (value: number) => value.toFixed(1);
+/** Where nothing was answered there is no figure (in JSON: null); it is drawn at 0. */
+const at = (value: number) => (Number.isFinite(value) ? value : 0).toFixed(1);
 
 /** 12,300 → "12,300"; 0.5 → "0.50". */
 export function short(value: number): string {
@@ -36,7 +37,7 @@ export function short(value: number): string {
 /** Horizontal bars from 0, the spread as a line over the end. */
 export function bars(list: readonly Bar[]): string {
   const [left, width, row] = [330, 560, 26];
-  const most = Math.max(...list.map(({ high }) => high)) * 1.02;
+  const most = Math.max(Number.MIN_VALUE, ...list.map(({ high }) => high)) * 1.02;
   const x = (value: number) => left + (value / most) * (width - 110);
   const lines = list.map(({ label, value, low, high, ours, note }, index) => {
     const y = index * row + 4;
@@ -131,7 +132,7 @@ export function legend(names: readonly string[]): string {
 /** One bar of parts that add up. */
 export function stack(parts: readonly (readonly [name: string, value: number])[], unit: string): string {
   const width = 880;
-  const sum = parts.reduce((total, [, value]) => total + value, 0);
+  const sum = parts.reduce((total, [, value]) => total + value, 0) || 1;
   let x = 0;
   const pieces = parts.map(([name, value], index) => {
     const own = (value / sum) * width;
