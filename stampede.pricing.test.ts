@@ -306,7 +306,7 @@ test('a document that others name is not taken out, and the answer names them', 
 });
 
 test('what an export writes an import reads again, all or none, with the line of what is wrong', async () => {
-  for (const segment of ['zones', 'tax-rates', 'shipping-methods', 'coupons']) {
+  for (const segment of ['zones', 'tax-rates', 'shipping-methods', 'price-lists', 'promotions', 'coupons']) {
     const file = await shop.admin('GET', `${ADMIN}/${segment}/export`);
     assert.equal(file.headers['content-type'], 'application/x-ndjson');
     const lines = file.text.trimEnd().split('\n');
@@ -381,6 +381,17 @@ test('prices are carried as a table, and an error names its row', async () => {
   assertProblem(await load(`list,sku,colour\nwholesale,${SKU},red\n`), 400, 'invalid_request');
   assert.deepEqual((await shop.admin('GET', `${ADMIN}/price-lists/wholesale`)).body, body);
   assert.equal((await shop.admin('DELETE', `${ADMIN}/price-lists/wholesale`)).status, 204);
+});
+
+test('a rate goes from a region to a zone and back by its changes', async () => {
+  const path = `${ADMIN}/tax-rates/moving`;
+  const rate = { name: 'M', country: 'US', region: null, categories: ['standard'], ratePpm: 1, included: false };
+  assert.equal((await shop.admin('PUT', path, { body: rate })).status, 201);
+  const toZone = await shop.admin('PATCH', path, { body: { zone: 'canada-gst', country: null } });
+  assert.deepEqual([toZone.status, toZone.body.zone, 'region' in toZone.body], [200, 'canada-gst', false], toZone.text);
+  const back = await shop.admin('PATCH', path, { body: { zone: null, country: 'US', region: null } });
+  assert.deepEqual([back.status, back.body.country, back.body.region], [200, 'US', null], back.text);
+  assert.equal((await shop.admin('DELETE', path)).status, 204);
 });
 
 test('lists come by page and filter, and a cursor belongs to its list', async () => {

@@ -46,16 +46,21 @@ export function ruleReply(status: number, rule: StoredRule, location?: string): 
 export function merged(current: Fields, changes: Fields): Fields {
   const { entries, ...fields } = changes;
   const given = isFields(entries)
-    ? { ...fields, entries: without({ ...(current.entries as Fields), ...entries }) }
+    ? { ...fields, entries: withoutNulls({ ...(current.entries as Fields), ...entries }) }
     : changes;
-  return without({ ...current, ...given });
+  const all = { ...current, ...given };
+  // Null says something there: no method, and the whole country (which a rate of a zone does not name).
+  const { defaultShipping, region, ...others } = all;
+  return {
+    ...withoutNulls(others),
+    ...(defaultShipping === undefined ? undefined : { defaultShipping }),
+    ...(region === undefined || (region === null && all.zone) ? undefined : { region }),
+  };
 }
 
-function without(fields: Fields): Fields {
-  return Object.fromEntries(Object.entries(fields).filter(([name, value]) => value !== null || KEPT_NULLS.has(name)));
+function withoutNulls(fields: Fields): Fields {
+  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== null));
 }
-/** Null says something there. */
-const KEPT_NULLS: ReadonlySet<string> = new Set(['defaultShipping', 'region']);
 
 function isFields(value: unknown): value is Fields {
   return typeof value === 'object' && value !== null;
