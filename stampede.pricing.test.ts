@@ -438,7 +438,7 @@ test('a cart that is asked about is priced and explained by the stored rules, an
   );
   const reason = (list: Json[], name: string, of: string) => list.find((one) => one[name] === of)?.because;
   assert.equal(reason(explanation.promotions, 'promotion', 'books-3-for-2'), 'applied');
-  assert.equal(reason(explanation.promotions, 'promotion', 'first-cup'), 'no_coupon');
+  assert.equal(reason(explanation.promotions, 'promotion', 'coffee-club'), 'no_coupon');
   assert.equal(reason(explanation.taxes, 'rate', 'us-ny-city'), 'applies');
   assert.equal(reason(explanation.taxes, 'rate', 'us-ny-nassau'), 'destination');
   assert.equal(reason(explanation.shipping, 'method', 'standard'), 'chosen');

@@ -87,10 +87,9 @@ const PROMOTIONS: readonly Promotion[] = [
     priority: 200,
   },
   {
-    id: 'first-cup',
-    label: '15 % off coffee and tea on your first order',
+    id: 'coffee-club',
+    label: '15 % off coffee and tea',
     trigger: 'coupon',
-    conditions: { firstOrder: true },
     action: { kind: 'percent', items: { categories: ['Coffee & Tea'] }, ratePpm: 150_000 },
     priority: 300,
   },
@@ -119,10 +118,10 @@ export const OWN_COUPONS: readonly Coupon[] = [
 const COUPONS: readonly Coupon[] = [
   ...OWN_COUPONS,
   {
-    code: 'FIRSTCUP',
-    label: '15 % off your first coffee',
+    code: 'COFFEE15',
+    label: '15 % off coffee and tea, once',
     kind: 'promotion',
-    promotion: 'first-cup',
+    promotion: 'coffee-club',
     limits: { perCustomer: 1 },
   },
 ];

@@ -72,7 +72,7 @@ test('every coupon of the demo does something to a large enough cart', () => {
   for (const currency of OWN_CURRENCIES) {
     for (const { code } of data.coupons) {
       const skus = { 'OUT-TENT-2': 1, 'COF-ALDEA-250': 1 };
-      const quote = priced(skus, { currency, coupons: [code], firstOrder: true });
+      const quote = priced(skus, { currency, coupons: [code] });
       assert.ok(quote.discount > 0, `${code} in ${currency}`);
     }
   }
