@@ -68,6 +68,8 @@ export interface PricingPoolStats {
 }
 
 interface Waiting {
+  /** Units. */
+  readonly cost: number;
   readonly request: PriceRequest;
   readonly options: PriceOptions;
   readonly resolve: (quote: Quote) => void;
@@ -76,6 +78,8 @@ interface Waiting {
 }
 
 const RETRY_BATCH = 16;
+/** Units in one batch, about: answering it must not hold up the loop of the calling thread, on which all other calls wait. */
+const BATCH_COST_MAX = 2_000;
 /** More time for a batch that may have to wait for its thread to start: a busy machine takes long, and the carts are not to blame. */
 const THREAD_START_MS = 1_000;
 /** After so many lost batches without one success the threads are made anew: piscina starts none after one has failed at its start. */
@@ -146,7 +150,7 @@ export class PricingPool {
    * or there is no book yet, `internal` for a request past the limits of `money.ts`, `draining` after `close`.
    */
   price(request: PriceRequest, options: PriceOptions = {}, of?: CartVersion): Quote | Promise<Quote> {
-    const cost = request.lines.length * (1 + 2 * request.coupons.length + this.#costOfBook);
+    const cost = this.#costOf(request);
     const book = this.#book;
     if (of === undefined || book === null || cost < this.#keepCostMin) return this.#compute(cost, request, options);
     const final = options.final === true;
@@ -158,6 +162,10 @@ export class PricingPool {
     const quote = this.#compute(cost, request, options);
     this.#cache.put(of, book, request, final, quote);
     return quote;
+  }
+
+  #costOf({ lines, coupons }: PriceRequest): number {
+    return lines.length * (1 + 2 * coupons.length + this.#costOfBook);
   }
 
   #compute(cost: number, request: PriceRequest, options: PriceOptions): Quote | Promise<Quote> {
@@ -174,6 +182,7 @@ export class PricingPool {
 
   /** Rejects with what `price` throws. */
   priceOnThreads(request: PriceRequest, options: PriceOptions = {}): Promise<Quote> {
+    const cost = this.#costOf(request);
     if (this.#state !== 'open') return Promise.reject(new Fault('draining', 'the pricing pool is closing'));
     if (this.#book === null) return Promise.reject(unavailable('there is no price book yet'));
     if (this.#queued() >= this.#maxQueue) {
@@ -181,7 +190,7 @@ export class PricingPool {
       return Promise.reject(new Fault('overloaded', 'too many carts wait for a price', { retryAfterMs: 1_000 }));
     }
     return new Promise((resolve, reject) => {
-      this.#queue.push({ request, options, resolve, reject, retried: false });
+      this.#queue.push({ cost, request, options, resolve, reject, retried: false });
       if (this.#flushPlanned || this.#inFlight >= this.#threads) return;
       this.#flushPlanned = true;
       setImmediate(() => {
@@ -234,7 +243,13 @@ export class PricingPool {
       this.#retriesQueued -= retry.length;
       return retry;
     }
-    if (this.#queue.length > this.#maxBatch) return this.#queue.splice(0, this.#maxBatch);
+    let count = 0;
+    let cost = 0;
+    while (count < this.#queue.length && count < this.#maxBatch && (count === 0 || cost < BATCH_COST_MAX)) {
+      cost += (this.#queue[count] as Waiting).cost;
+      count++;
+    }
+    if (count < this.#queue.length) return this.#queue.splice(0, count);
     const all = this.#queue;
     this.#queue = [];
     return all;
