@@ -136,7 +136,7 @@ async function wire(
     carrierRates: config.carrierRatesUrl === null ? undefined : httpCarrierRates({ url: config.carrierRatesUrl }),
   });
   const cartPricing: Pricing = {
-    price: (request, options) => (options.final ? final(request) : pricing.price(request, options)),
+    price: (request, options, of) => (options.final ? final(request) : pricing.price(request, options, of)),
   };
   const warn = (what: string) => (error: unknown) => log.warn({ error: String(error) }, what);
   const watch = catalogue.watch({ onError: warn('the catalogue could not be looked at') });

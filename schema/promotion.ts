@@ -149,8 +149,8 @@ export interface Promotion {
 }
 
 /**
- * Promotions of which at most one applies to a cart. `first`: the first in order that does something. `best`: the one that would
- * take the most off (goods and shipping) where the group stands, which is the place of its first member in order; among equals the
+ * Promotions of which at most one applies to a cart. `first`: the first in order that does something. `best`: where the first of them
+ * that does something stands, the one that would take the most off there (goods and shipping); among equals the
  * first. A gift counts as nothing taken off. No promotion is in two groups.
  */
 export interface PromotionGroup {

@@ -3,16 +3,22 @@
  * arithmetic, and promises that each cart is priced by exactly one book, the one set when its batch left; that a thread which
  * crashes or hangs loses no cart; and that no more carts wait than `maxQueue`.
  *
- * Where a cart is priced is decided by what it will cost, in lines × (1 + coupons); a unit is about 0.3 µs of arithmetic:
+ * Where a cart is priced is decided by what it will cost, in lines × (1 + 2 × coupons + half the promotions that any cart may meet); a unit
+ * is about 0.3 µs of arithmetic:
  * - a small cart (up to `inlineCostMax`) on the calling thread, at once, where it costs less than the message to a thread would cost
  *   that same thread; but no more than `inlineCostPerTurn` in one turn of the event loop, so that a crowd never holds the loop up;
  * - all others on the pool's threads, beside whatever the calling thread does meanwhile. `stats` tells how many went which way.
  *
- * Measured on 2 cores, processor time per cart of the calling thread alone, 1 line / 10 lines and 3 coupons (40 units) / 50 lines and 3
- * coupons (200 units): calling thread 0.9 / 11 / 51 µs; threads in batches of 16: 5.3 / 12 / 19 µs, in batches of 64: 2.4 / 7 / 21 µs,
- * alone about 50 µs and more. With what the threads themselves use it is about twice that. The whole shop under adds to carts of one
- * line, this rule against threads only: 256 connections 10 % more adds and a quarter less processor time in the node, 64
- * connections 18 % more. No quote is cached: figuring one takes less time than making its cache key would.
+ * Measured on 2 shared cores (`npm run bench:pricing`), processor time per cart of the calling thread alone, itself / by one thread in
+ * batches of 64: 1 line 2.1 / 3.0 µs; 10 lines 4.9 to 7.9 / 4.1 to 4.4 µs; 10 lines and 5 promotions (35 units) 14 to 16 / 8 µs; 10 lines and 20
+ * promotions (110 units) 32 to 35 / 11 to 14 µs; 50 lines and 20 promotions 119 to 144 / 40 to 42 µs; 200 lines and 50 promotions 1,077 to 1,255 / 267 to 405 µs. With what the
+ * threads themselves use the pool costs about half as much again as the calling thread, and alone, without a batch, a message costs
+ * about 50 µs: so the calling thread is spared only what holds it up for long, and small carts stay on it also where the pool would
+ * spare it a microsecond. The whole shop under adds to carts of one line, this rule against threads only: 256 connections 10 %
+ * more adds and a quarter less processor time in the node, 64 connections 18 % more.
+ *
+ * Quotes of carts from `keepCostMin` on are kept (`quote-cache.ts`): a costly cart that is only read again, or answered again, is not
+ * priced again. Of smaller carts none is: figuring one takes no longer than finding it would.
  *
  * A cart's way to the threads: `waiting` (in the queue) → `sent` (in a batch on a thread) → answered, or once more `waiting` where the
  * thread was lost, then answered or failed. All carts of one turn of the event loop leave in one batch; while every thread is at

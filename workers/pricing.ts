@@ -33,7 +33,7 @@ import { type Applied, offShipping, type Promoted, type PromotionRules, promote,
 import type { PriceRequest, Quote } from './quote.ts';
 import { readQuote } from './quoting.ts';
 import { chooseShipping, type ShippingChoice, type ShippingRules, wantsShipping } from './shipping.ts';
-import { convert, PER_LINE, type Taxed, type TaxSums, taxAll } from './tax.ts';
+import { convert, PER_LINE, type Taxed, TaxSums, taxAll } from './tax.ts';
 import { NOWHERE, type TaxPlace, type TaxSet, taxPlace } from './tax-place.ts';
 
 /** What `figure` reads of a price book; a pricing thread has only this. */
@@ -68,16 +68,14 @@ export function figure(view: PricingView, request: PriceRequest, out: number[], 
   for (const off of offs) shippingPrice -= off;
   for (const line of lines) line.price = line.left;
   const parts = choice === null ? NO_PARTS : shippingParts(view, place, choice, shippingPrice, lines);
-  const sums: TaxSums = new Map();
+  const sums = new TaxSums();
   taxAll(lines, parts, rounding, sums);
   writePromotions(promoted, offs, out);
   for (const line of lines) writeLine(view, request, line, out);
   out.push(promoted.idle.length);
   for (const position of promoted.idle) out.push(position);
   writeShipping(view, request, parcel, choice, shippingPrice, parts, out);
-  out.push(sums.size);
-  const order = sums.size > 1 ? [...sums].sort(([a], [b]) => a - b) : sums;
-  for (const [index, { base, amount }] of order) out.push(index, base, amount);
+  sums.write(out);
 }
 
 const NO_PARTS: readonly Taxed[] = Object.freeze([]);

@@ -79,6 +79,7 @@ export function promote(
   shipping: ShippingChoice | null,
   trace?: Trace,
 ): Promoted {
+  if (rules.promotions.length === 0 && request.coupons.length === 0) return NOTHING;
   const index = promotionIndex(rules.promotions, rules.promotionGroups);
   const automatic = index.matching(lines);
   if (automatic.length === 0 && request.coupons.length === 0) return NOTHING;

@@ -21,8 +21,31 @@ export interface Taxed {
   included: number;
 }
 
-/** Sums by rate over a whole cart: index in the book's rates → base and amount. A rate that is spared has amount 0. */
-export type TaxSums = Map<number, { base: number; amount: number }>;
+/**
+ * Sums by rate over a whole cart: index in the book's rates, base and amount. A rate that is spared has amount 0. A cart meets a few rates at
+ * most, so they are looked for one by one.
+ */
+export class TaxSums {
+  readonly #sums: { readonly index: number; base: number; amount: number }[] = [];
+
+  add(index: number, base: number, amount: number): void {
+    for (const sum of this.#sums) {
+      if (sum.index !== index) continue;
+      sum.base += base;
+      sum.amount += amount;
+      return;
+    }
+    this.#sums.push({ index, base, amount });
+  }
+
+  /** Their number, then each, in the order of the book. */
+  write(out: number[]): void {
+    const sums = this.#sums;
+    if (sums.length > 1) sums.sort((a, b) => a.index - b.index);
+    out.push(sums.length);
+    for (const { index, base, amount } of sums) out.push(index, base, amount);
+  }
+}
 
 export const PER_LINE: TaxRounding = Object.freeze({ mode: 'half_up', per: 'line' });
 
@@ -46,7 +69,7 @@ export function convert(price: number, from: Factor | null, to: Factor | null, m
 
 function taxOne(one: Taxed, mode: RoundingMode, sums: TaxSums): void {
   const { set, price } = one;
-  if (set.spared.length > 0) for (const { index } of set.spared) record(sums, index, price, 0);
+  if (set.spared.length > 0) for (const { index } of set.spared) sums.add(index, price, 0);
   let base = price;
   if (set.factor !== null) {
     one.included = containedTax(price, set.factor, mode);
@@ -57,7 +80,7 @@ function taxOne(one: Taxed, mode: RoundingMode, sums: TaxSums): void {
   for (const { index, ratePpm, compound } of set.added) {
     const on = compound ? base + added : base;
     const amount = mulDivRound(on, ratePpm, PPM, mode);
-    record(sums, index, on, amount);
+    sums.add(index, on, amount);
     added += amount;
   }
   one.added = added;
@@ -71,14 +94,14 @@ function containedTax(price: number, { num, den, simplePpm }: Factor, mode: Roun
 function recordContained(rates: readonly FittingRate[], tax: number, base: number, sums: TaxSums): void {
   const first = rates[0];
   if (first !== undefined && rates.length === 1) {
-    record(sums, first.index, base, tax);
+    sums.add(first.index, base, tax);
     return;
   }
   const shares = sharesOf(rates, tax);
   let before = 0;
   rates.forEach(({ index, compound }, i) => {
     const share = shares[i] ?? 0;
-    record(sums, index, compound ? base + before : base, share);
+    sums.add(index, compound ? base + before : base, share);
     before += share;
   });
 }
@@ -110,7 +133,7 @@ function sharesOf(rates: readonly FittingRate[], tax: number): readonly number[]
 }
 
 function taxOrder(taxed: readonly Taxed[], mode: RoundingMode, sums: TaxSums): void {
-  for (const one of taxed) for (const { index } of one.set.spared) record(sums, index, one.price, 0);
+  for (const one of taxed) for (const { index } of one.set.spared) sums.add(index, one.price, 0);
   const bases = containedByOrder(taxed, mode, sums);
   const rates = new Map<number, FittingRate>();
   for (const { set } of taxed) for (const rate of set.added) rates.set(rate.index, rate);
@@ -120,7 +143,7 @@ function taxOrder(taxed: readonly Taxed[], mode: RoundingMode, sums: TaxSums): v
     const on = mine.map((i) => (bases[i] ?? 0) + (compound ? (taxed[i]?.added ?? 0) : 0));
     const sum = on.reduce((total, base) => total + base, 0);
     const amount = mulDivRound(sum, ratePpm, PPM, mode);
-    record(sums, index, sum, amount);
+    sums.add(index, sum, amount);
     const parts = split(amount, on, idsOf(taxed, mine));
     mine.forEach((i, at) => {
       const one = taxed[i];
@@ -159,14 +182,4 @@ function containedByOrder(taxed: readonly Taxed[], mode: RoundingMode, sums: Tax
 
 function idsOf(taxed: readonly Taxed[], places: readonly number[]): string[] {
   return places.map((i) => taxed[i]?.id ?? '');
-}
-
-function record(sums: TaxSums, index: number, base: number, amount: number): void {
-  const sum = sums.get(index);
-  if (sum === undefined) {
-    sums.set(index, { base, amount });
-  } else {
-    sum.base += base;
-    sum.amount += amount;
-  }
 }
