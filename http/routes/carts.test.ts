@@ -211,6 +211,7 @@ test('the destination moves tax and shipping; methods are listed with what they 
     tax: other.tax,
     taxIncluded: other.taxIncluded,
     total: other.total,
+    delivery: other.delivery,
   });
   const unknown = await shop.call('PUT', `${path}/shipping`, { token, body: { method: 'pigeon' } });
   assert.equal(unknown.body.code, 'shipping_unknown');
