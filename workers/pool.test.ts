@@ -365,3 +365,13 @@ test('all that a request can say crosses to the threads', async () => {
   const quote = await pool(book).priceOnThreads(request);
   assert.equal(JSON.stringify(quote), JSON.stringify(price(book, request)));
 });
+
+test('a batch ends where its carts get costly, so that answering it holds nobody up', async () => {
+  const book = bookOf(1, 1_999);
+  const priced = pool(book, { threads: 1 });
+  const lines = Array.from({ length: 200 }, (_, i) => ({ id: `lin_${i}`, sku: 'A', quantity: 1 }));
+  const large = { ...cart('A'), lines };
+  const quotes = await Promise.all(Array.from({ length: 8 }, () => priced.priceOnThreads(large)));
+  for (const quote of quotes) assert.equal(quote.total, price(book, large).total);
+  assert.deepEqual([priced.stats.batches, priced.stats.carts], [2, 8]);
+});
