@@ -142,7 +142,7 @@ export interface AppSettings {
 }
 
 export interface App {
-  readonly system: Pick<ActorSystem, 'ask'>;
+  readonly system: Pick<ActorSystem, 'ask' | 'submit'>;
   readonly clock: Clock;
   readonly catalogue: CatalogueAccess;
   readonly pricing: Pricing;

@@ -13,6 +13,7 @@ import { tooLarge } from './body.ts';
 import { addressText, networkKey, networkOf, type TrustedProxies } from './client-address.ts';
 import { Exchange, type ExchangeContext } from './exchange.ts';
 import { type EdgeKey, edgeKey, isUuid, parseIdempotencyKey } from './idempotency-key.ts';
+import { Later } from './later.ts';
 import type { RouteTimer } from './metrics.ts';
 import { faultReply, type InputError, type ProblemReply, problem } from './problem.ts';
 import type { RateLimiter } from './rate-limits.ts';
@@ -245,7 +246,7 @@ export function compileRoute(route: AnyRoute, dispatch: Dispatch, timer: RouteTi
   }
 
   /** Reads the body and calls the handler. `bytes` may be a view that is gone after this turn; it is parsed in it. */
-  function handled(call: Call, bytes: Buffer): EdgeReply | Promise<EdgeReply> {
+  function handled(call: Call, bytes: Buffer): EdgeReply | Promise<EdgeReply> | Later {
     let body: unknown;
     let raw: Buffer | undefined;
     if (route.rawBody !== undefined) raw = Buffer.from(bytes);
@@ -270,7 +271,12 @@ export function compileRoute(route: AnyRoute, dispatch: Dispatch, timer: RouteTi
     const { exchange } = call;
     try {
       const result = handled(call, bytes);
-      if (isPromise(result)) {
+      if (result instanceof Later) {
+        result.take(
+          (reply) => send(exchange, reply),
+          (thrown) => send(exchange, refused(thrown, exchange)),
+        );
+      } else if (isPromise(result)) {
         result.then(
           (reply) => send(exchange, reply),
           (thrown: unknown) => send(exchange, refused(thrown, exchange)),

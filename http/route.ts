@@ -4,6 +4,7 @@
  */
 import type { Static, TSchema } from 'typebox';
 import type { KeyRef } from '../runtime/actor.ts';
+import type { Later } from './later.ts';
 import type { ProblemCode } from './problem.ts';
 import type { EdgeReply } from './reply.ts';
 
@@ -71,7 +72,7 @@ export interface Route<P extends TSchema = TSchema, Q extends TSchema = TSchema,
   >;
   /** Problems that this route may answer besides the ones that any route may. */
   readonly problems?: readonly ProblemCode[];
-  handle(request: EdgeRequest<Static<P>, Static<Q>, Static<B>>): EdgeReply | Promise<EdgeReply>;
+  handle(request: EdgeRequest<Static<P>, Static<Q>, Static<B>>): EdgeReply | Promise<EdgeReply> | Later;
 }
 
 // biome-ignore lint/suspicious/noExplicitAny: a table of routes of many shapes; each handler sees only its own

@@ -45,6 +45,7 @@ export function twoMembers(options: ActorSystemOptions & { readonly journal: Mem
   const [first, second] = members as [(typeof members)[number], (typeof members)[number]];
   const system: ActorSystem = {
     ask: (ref, command, asked) => first.system.ask(ref, command, asked),
+    submit: (...call) => first.system.submit(...call),
     serve: (call) => first.system.serve(call),
     give: (shards, to, timeoutMs) => first.system.give(shards, to, timeoutMs),
     moved: (shards) => first.system.moved(shards),

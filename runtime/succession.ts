@@ -31,7 +31,7 @@ const BACKOFF_MAX_MS = 5_000;
 /** What it still has then, it gives away when somebody comes. */
 const DRAIN_ASKED_MS = 60_000;
 
-export class Succession implements Pick<ActorSystem, 'ask'> {
+export class Succession implements Pick<ActorSystem, 'ask' | 'submit'> {
   /** How often it was fenced. */
   fencings = 0;
   readonly #options: SuccessionOptions;
@@ -66,6 +66,12 @@ export class Succession implements Pick<ActorSystem, 'ask'> {
   ask(ref: ActorRef, command: unknown, options?: AskOptions): Promise<unknown> {
     const current = this.#current;
     return current === null ? Promise.reject(nobodyServes()) : current.system.ask(ref, command, options);
+  }
+
+  submit(...call: Parameters<ActorSystem['submit']>): void {
+    const [ref, command, options, done, failed] = call;
+    if (this.#current === null) failed(nobodyServes());
+    else this.#current.system.submit(ref, command, options, done, failed);
   }
 
   /** Of the current actors, or as they last were. The names are always the same. */

@@ -60,6 +60,14 @@ export interface PeerCall {
 export interface ActorSystem {
   /** Resolves with the reply (or the rendered value) once everything it rests on is durable. Rejects with a `Fault`. */
   ask(ref: ActorRef, command: unknown, options?: AskOptions): Promise<unknown>;
+  /** As `ask`, with one of its two ends called, once, in place of a promise. Neither may throw. */
+  submit(
+    ref: ActorRef,
+    command: unknown,
+    options: AskOptions,
+    done: (value: unknown) => void,
+    failed: (error: unknown) => void,
+  ): void;
   /**
    * As `ask`, for a call that came from another member: it is decided here or not at all. Rejects with the fault `moved` where this
    * member does not have the shard: nothing of the call took effect then, or (where it was `repeatable`) it may be decided once more.
@@ -258,15 +266,22 @@ class System implements ActorSystem {
   }
 
   ask(ref: ActorRef, command: unknown, options: AskOptions = {}): Promise<unknown> {
+    return new Promise((resolve, reject) => this.submit(ref, command, options, resolve, reject));
+  }
+
+  submit(
+    ref: ActorRef,
+    command: unknown,
+    options: AskOptions,
+    done: (value: unknown) => void,
+    failed: (error: unknown) => void,
+  ): void {
     this.#stats.asks++;
-    return new Promise((resolve, reject) => {
-      const deadline = this.#clock.monotonic() + (options.timeoutMs ?? this.#limits.askTimeoutMs);
-      const render = options.render === true;
-      const call = new Call(ref, command, 'caller', deadline, resolve, reject, options.key, render);
-      if (options.repeatable === true) call.repeatable = true;
-      if (this.#stages?.handling) this.#stages.asked(call);
-      this.#intake.submit(call, options.fresh === true);
-    });
+    const deadline = this.#clock.monotonic() + (options.timeoutMs ?? this.#limits.askTimeoutMs);
+    const call = new Call(ref, command, 'caller', deadline, done, failed, options.key, options.render === true);
+    if (options.repeatable === true) call.repeatable = true;
+    if (this.#stages?.handling) this.#stages.asked(call);
+    this.#intake.submit(call, options.fresh === true);
   }
 
   serve({ ref, command, key, render, deadline, repeatable }: PeerCall): Promise<unknown> {

@@ -1,6 +1,7 @@
 /** Operators' calls are written to the audit log with their outcome, before the answer leaves. */
 import type { App } from '../app.ts';
 import { faulting } from '../database-fault.ts';
+import { Later } from '../later.ts';
 import { faultReply } from '../problem.ts';
 import type { AnyRoute, EdgeReply } from '../route.ts';
 
@@ -19,7 +20,8 @@ export function audited(app: App, route: AnyRoute): AnyRoute {
       const { path, clientIp } = request;
       let reply: EdgeReply;
       try {
-        reply = await route.handle(request);
+        const given = route.handle(request);
+        reply = await (given instanceof Later ? given.promise() : given);
       } catch (thrown) {
         await write(path, clientIp, faultReply(thrown).status);
         throw thrown;

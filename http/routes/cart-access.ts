@@ -6,6 +6,7 @@ import type { CartCommand, CartGlance } from '../../actors/cart-protocol.ts';
 import type { ActorRef, KeyRef } from '../../runtime/actor.ts';
 import type { App } from '../app.ts';
 import type { CartAnswer } from '../cart-view.ts';
+import { Later } from '../later.ts';
 import { orderReply } from '../order-view.ts';
 import { type ProblemCode, type ProblemReply, problem } from '../problem.ts';
 import type { EdgeReply, EdgeRequest } from '../route.ts';
@@ -39,16 +40,32 @@ export function keyOf(request: EdgeRequest): KeyRef | undefined {
 }
 
 /** A command under the request's own key; the caller has made sure that the credential opens the cart. */
-export async function askCart(
-  app: App,
-  request: EdgeRequest,
-  cartId: string,
-  command: CartCommand,
-): Promise<EdgeReply> {
+export function askCart(app: App, request: EdgeRequest, cartId: string, command: CartCommand): Later {
   const key = keyOf(request);
   const unkeyed = command.kind === 'get' ? READ : RENDERED;
-  const answer = await app.system.ask(cartRef(cartId), command, key === undefined ? unkeyed : { render: true, key });
-  return finish(app, answer as CartAnswer);
+  const later = new Later();
+  app.system.submit(
+    cartRef(cartId),
+    command,
+    key === undefined ? unkeyed : { render: true, key },
+    (answer) => finishLater(app, answer as CartAnswer, later),
+    (thrown) => later.fail(thrown),
+  );
+  return later;
+}
+
+function finishLater(app: App, answer: CartAnswer, later: Later): void {
+  try {
+    const reply = finish(app, answer);
+    if (!('then' in reply)) later.settle(reply);
+    else
+      reply.then(
+        (opened) => later.settle(opened),
+        (thrown: unknown) => later.fail(thrown),
+      );
+  } catch (thrown) {
+    later.fail(thrown);
+  }
 }
 const RENDERED = Object.freeze({ render: true });
 /** Looked at twice it is the same: it may be asked again where its shard moves. */

@@ -114,7 +114,7 @@ async function putCoupon(app: App, request: EdgeRequest, params: { id: string; c
     const quote = await app.pricing.price(candidate, ESTIMATE);
     if (quote.warnings.includes(`coupon_not_applicable:${code}`)) return problem('coupon_not_applicable');
   }
-  return askCart(app, request, params.id, command);
+  return await askCart(app, request, params.id, command).promise();
 }
 
 /** What no coupon is called and no cart has is unknown; one that was retired can still be taken off the carts that have it. */
@@ -125,7 +125,7 @@ async function deleteCoupon(app: App, request: EdgeRequest, params: { id: string
     if ('reply' in earlier) return earlier.reply;
     if (!earlier.cart.coupons.includes(code)) return problem('coupon_unknown');
   }
-  return askCart(app, request, params.id, { kind: 'remove_coupon', code, ifMatch: request.ifMatch });
+  return await askCart(app, request, params.id, { kind: 'remove_coupon', code, ifMatch: request.ifMatch }).promise();
 }
 const ESTIMATE = Object.freeze({ final: false });
 
@@ -177,5 +177,5 @@ async function putShipping(app: App, request: EdgeRequest<{ id: string }>, metho
     const quote = await app.pricing.price({ ...priceRequestOf(app, cart), shippingMethod: method }, ESTIMATE);
     if (quote.shipping !== null && quote.shipping.method !== method) return problem('shipping_unavailable');
   }
-  return askCart(app, request, id, { kind: 'set_shipping', method, ifMatch: request.ifMatch });
+  return await askCart(app, request, id, { kind: 'set_shipping', method, ifMatch: request.ifMatch }).promise();
 }

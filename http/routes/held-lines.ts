@@ -29,7 +29,13 @@ export async function addListed(
   const price = await unitPrice(app, earlier.cart, sku, (line?.quantity ?? 0) + quantity);
   const terms = termsOf(product, app.catalogue.listedIn(sku));
   const { ifMatch } = request;
-  return askCart(app, request, cartId, { kind: 'add_line', product: terms, quantity, ...price, ifMatch });
+  return await askCart(app, request, cartId, {
+    kind: 'add_line',
+    product: terms,
+    quantity,
+    ...price,
+    ifMatch,
+  }).promise();
 }
 
 /** Of a line that is held the cart may have to be told a price. */
@@ -47,7 +53,13 @@ export async function setQuantity(
   const taken = line?.held === true && (quantity > line.quantity || line.locked === undefined);
   const price = taken ? await unitPrice(app, cart, line.sku, quantity) : {};
   const { ifMatch } = request;
-  return askCart(app, request, cartId, { kind: 'set_quantity', line: name, quantity, ...price, ifMatch });
+  return await askCart(app, request, cartId, {
+    kind: 'set_quantity',
+    line: name,
+    quantity,
+    ...price,
+    ifMatch,
+  }).promise();
 }
 
 /** As the book has it at this moment for so many units in this cart; empty where it has no price. */
