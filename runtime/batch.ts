@@ -1,4 +1,4 @@
-/** From entries to a batch, and from one that was refused to two halves. */
+/** From entries to a batch, which of them can still be written, and from a batch that was refused to two halves. */
 import type { Cell, Entry } from './cell.ts';
 import type { Batch, ProjectionRow, SnapshotRow, TimerRow } from './journal.ts';
 import { emptyBatch } from './journal.ts';
@@ -6,6 +6,26 @@ import { emptyBatch } from './journal.ts';
 /** The entries that are written together with this one, which is the first of them. */
 export function entriesOf(entry: Entry): readonly Entry[] {
   return entry.unit?.entries ?? [entry];
+}
+
+/** Nothing of it, or of the unit that it begins, has failed since. */
+export function canBeWritten(first: Entry): boolean {
+  const { unit } = first;
+  if (unit === null) return hasFuture(first.cell);
+  return unit.entries.every(({ cell }) => hasFuture(cell)) && unit.rests.every(hasFuture);
+}
+
+/**
+ * A unit fails by what one of its actors rested on, so the others may have entries before it that are sound: those are written first, or
+ * an actor would be loaded again from a history that they are still missing from.
+ */
+export function endsBatch(failing: Entry, before: readonly Entry[]): boolean {
+  return failing.unit !== null && before.length > 0;
+}
+
+/** The actor has not failed since. */
+export function hasFuture(cell: Cell): boolean {
+  return cell.status !== 'gone' || cell.side === null || cell.side.fate === null;
 }
 
 /**

@@ -8,6 +8,8 @@ export interface Clock {
   now(): number;
   /** Milliseconds of monotonic time, with fraction. */
   monotonic(): number;
+  /** Milliseconds in which the event loop had nothing to do, so far. Absent: not known. */
+  idleMs?(): number;
   setTimeout(callback: () => void, delayMs: number): { cancel(): void };
   /** Runs the callback in the next turn of the event loop, after what this one has already brought. */
   schedule(callback: () => void): void;

@@ -213,3 +213,41 @@ it('a lane whose append is not answered refuses further writes before they are a
     assert.deepEqual((await world.ask('a', { kind: 'get' })).ops, ['1', '2']);
   });
 });
+
+it('where the event loop had to wait for an append the next one is sent before the answers are given, else after them', async () => {
+  for (const waited of [true, false]) {
+    let idle = 0;
+    const clock = Object.assign(new ManualClock(), { idleMs: () => idle });
+    await inWorld({ clock }, async (world) => {
+      await Promise.all(['a', 'b'].map((id) => world.ask(id, { kind: 'get' })));
+      const happened: string[] = [];
+      const letGo: (() => void)[] = [];
+      world.intercept(async (batch, commit) => {
+        happened.push(`${batch.events[0]?.id} sent`);
+        await new Promise<void>((resolve) => letGo.push(resolve));
+        commit();
+      });
+      const ask = (id: string) => world.ask(id, { kind: 'add', op: '1' }).then(() => happened.push(`${id} answered`));
+      const first = ask('a');
+      await until(() => letGo.length === 1);
+      const second = ask('b');
+      if (waited) idle += 5;
+      letGo[0]?.();
+      await until(() => letGo.length === 2);
+      await first;
+      letGo[1]?.();
+      await second;
+      const middle = ['a answered', 'b sent'];
+      assert.deepEqual(happened, ['a sent', ...(waited ? middle.reverse() : middle), 'b answered']);
+    });
+  }
+});
+
+it('an answer that waits for the next append to leave is not kept back where there is none', async () => {
+  let idle = 0;
+  const clock = Object.assign(new ManualClock(), { idleMs: () => ++idle * 5 });
+  await inWorld({ clock }, async (world) => {
+    for (let i = 1; i <= 3; i++) assert.equal((await world.ask('a', { kind: 'add', op: String(i) })).count, i);
+    assert.equal(world.system.stats.batches, 3);
+  });
+});

@@ -2,8 +2,8 @@
  * One lane of the journal: takes the entries that decisions leave, writes them in batches with one append in flight, and
  * says of each entry how it ended. Actors stay on one lane, so the order of their entries is the order of their commits.
  */
-import { assemble, cut, entriesOf } from './batch.ts';
-import type { Cell, Entry } from './cell.ts';
+import { assemble, canBeWritten, cut, endsBatch, entriesOf, hasFuture } from './batch.ts';
+import type { Entry } from './cell.ts';
 import type { Clock } from './clock.ts';
 import { Fault } from './fault.ts';
 import { Fifo } from './fifo.ts';
@@ -27,6 +27,8 @@ export interface LaneHost {
   report(event: string, detail: Readonly<Record<string, unknown>>): void;
 }
 
+/** Idle time, of an append's, from which on it was waited for. */
+const IDLE_SHARE = 0.1;
 export type LaneState = 'idle' | 'gathering' | 'writing' | 'giving' | 'retrying' | 'resolving' | 'closed';
 
 /**
@@ -50,7 +52,8 @@ interface Waiting {
  * States:
  * - `idle`: nothing queued. `enqueue` → `gathering`.
  * - `gathering`: a flush is scheduled for the next turn of the event loop, so that one turn's decisions share a batch.
- * - `writing`: an append is in flight. Success → its gate opens, and at once the next batch, or `idle`.
+ * - `writing`: an append is in flight. Success → its gate opens, and at once the next batch, or `idle`. Where the event loop had to wait
+ *   for it, the next is sent first; where the loop was busy all the time, answers first, which lets batches grow (see bench/NOTES.md).
  *   `refused` → the batch is cut in two and each half is written alone, in order, down to the decision (or unit of decisions, see
  *   `carry.ts`) that is at fault: it fails, its actors leave memory, the rest commits.
  * - `giving`: a gift of shards is in flight, in the place of an append. It has its turn after the entries that were queued before
@@ -77,6 +80,8 @@ export class Lane {
   readonly #gifts = new Fifo<Waiting>();
   /** Entries taken from the queue so far. */
   #taken = 0;
+  /** Durable, and let out as soon as the next part is on its way. */
+  #unopened: Entry[] | null = null;
   #awaySince = Number.POSITIVE_INFINITY;
   #sentAt = Number.POSITIVE_INFINITY;
 
@@ -136,6 +141,7 @@ export class Lane {
     this.state = 'closed';
     this.#queue.drain();
     this.#parts.length = 0;
+    this.#unopened = null;
     for (const { ended } of this.#gifts.drain()) ended('closed');
   }
 
@@ -150,16 +156,25 @@ export class Lane {
     for (;;) {
       const gift = this.#giftInTurn();
       if (gift !== undefined) {
+        this.#open();
         await this.#give(gift);
       } else {
         const part = this.#take();
         if (part !== null) await this.#write(part);
-        else if (this.#gifts.length === 0) break;
+        else if (!this.#open() && this.#gifts.length === 0) break;
       }
       if (this.#closed()) return;
     }
     this.state = 'idle';
     this.#host.idle();
+  }
+
+  /** Opens the gate that waits, if one does. */
+  #open(): boolean {
+    const part = this.#unopened;
+    this.#unopened = null;
+    if (part !== null) this.#host.committed(part);
+    return part !== null;
   }
 
   #giftInTurn(): Waiting | undefined {
@@ -227,11 +242,15 @@ export class Lane {
     for (let attempt = 0; !this.#closed(); attempt++) {
       this.state = 'writing';
       const sent = this.#clock.monotonic();
-      const error = await this.#send(() => this.#journal.append(batch));
+      const idleBefore = this.#clock.idleMs?.() ?? 0;
+      const sending = this.#send(() => this.#journal.append(batch));
+      this.#open();
+      const error = await sending;
       if (this.#closed()) return;
-      this.#stats.commitUs += (this.#clock.monotonic() - sent) * 1000;
+      const outMs = this.#clock.monotonic() - sent;
+      this.#stats.commitUs += outMs * 1000;
       if (error === null) {
-        this.#succeed(part, batch);
+        this.#succeed(part, batch, (this.#clock.idleMs?.() ?? 0) - idleBefore > outMs * IDLE_SHARE);
         return;
       }
       switch (error.outcome) {
@@ -246,7 +265,7 @@ export class Lane {
           this.#host.report('append_unknown', { lane: this.index, entries: part.length, error: error.message });
           switch (await this.#resolve(() => this.#journal.resolve(batch))) {
             case 'committed':
-              this.#succeed(part, batch);
+              this.#succeed(part, batch, false);
               return;
             case 'void':
               this.#stats.batchesVoid++;
@@ -339,14 +358,16 @@ export class Lane {
     await this.#backOff(attempt);
   }
 
-  #succeed(part: Entry[], batch: Batch): void {
+  /** @param waited the event loop did, for this append */
+  #succeed(part: Entry[], batch: Batch, waited: boolean): void {
     this.#awaySince = Number.POSITIVE_INFINITY;
     this.#stats.batches++;
     this.#stats.entries += part.length;
     this.#stats.rows += batch.events.length;
     this.#stats.timerRows += batch.timers.length;
     this.#stats.snapshots += batch.snapshots.length;
-    this.#host.committed(part);
+    if (waited) this.#unopened = part;
+    else this.#host.committed(part);
   }
 
   #refused(part: Entry[], error: AppendError): void {
@@ -376,24 +397,4 @@ export class Lane {
       this.#clock.setTimeout(resolve, delayMs);
     });
   }
-}
-
-/** Nothing of it, or of the unit that it begins, has failed since. */
-function canBeWritten(first: Entry): boolean {
-  const { unit } = first;
-  if (unit === null) return hasFuture(first.cell);
-  return unit.entries.every(({ cell }) => hasFuture(cell)) && unit.rests.every(hasFuture);
-}
-
-/**
- * A unit fails by what one of its actors rested on, so the others may have entries before it that are sound: those are written first, or
- * an actor would be loaded again from a history that they are still missing from.
- */
-function endsBatch(failing: Entry, before: readonly Entry[]): boolean {
-  return failing.unit !== null && before.length > 0;
-}
-
-/** The actor has not failed since. */
-function hasFuture(cell: Cell): boolean {
-  return cell.status !== 'gone' || cell.side === null || cell.side.fate === null;
 }

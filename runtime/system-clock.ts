@@ -26,6 +26,10 @@ export class SystemClock implements Clock {
     return performance.now();
   }
 
+  idleMs(): number {
+    return performance.eventLoopUtilization().idle;
+  }
+
   setTimeout(callback: () => void, delayMs: number): { cancel(): void } {
     const timer = setTimeout(callback, delayMs);
     timer.unref();
