@@ -63,10 +63,11 @@ export class Answering {
       this.#renderBeside(draft, call, decision.reply, cell.seq);
       return true;
     }
-    const keys = new Map<string, KeyRef>();
-    if (call.key !== undefined && decision.reply !== undefined) keys.set(call.key.hash, call.key);
-    for (const { key } of settlements) if (key !== undefined && !this.#known(cell, key)) keys.set(key.hash, key);
-    const seq = draft.base + Math.max(draft.events.length, keys.size);
+    const hashes: string[] = [];
+    if (call.key !== undefined && decision.reply !== undefined) hashes.push(call.key.hash);
+    for (const { key } of settlements)
+      if (key !== undefined && !this.#known(cell, key) && !hashes.includes(key.hash)) hashes.push(key.hash);
+    const seq = draft.base + Math.max(draft.events.length, hashes.length);
 
     if (decision.reply !== undefined) {
       if (call.key !== undefined) this.#record(draft, call.key, decision.reply, [call], seq, call.render);

@@ -47,10 +47,10 @@ export class Carrier {
     this.#carrying = true;
     const unit: Unit = { entries: [entry], rests: [] };
     try {
-      const tried = new Set<string>();
+      const tried: string[] = [];
       for (let effect = next(cell, tried); effect !== null; effect = next(cell, tried)) {
-        tried.add(effect.id);
-        if (tried.size > this.#options.limits.carriedAtOnce) break;
+        tried.push(effect.id);
+        if (tried.length > this.#options.limits.carriedAtOnce) break;
         const receiver = this.#options.reach(effect.to, cell);
         if (receiver === null || cell.side?.flights?.has(effect.id) === true) continue;
         this.#exchange(cell, receiver, effect, unit, storedDue);
@@ -97,7 +97,8 @@ export class Carrier {
 }
 
 /** The first message that the cell's last entry waits for and that was not tried yet. */
-function next(cell: Cell, tried: ReadonlySet<string>): (Effect & { kind: 'send' }) | null {
-  for (const effect of cell.entry?.effects ?? []) if (effect.kind === 'send' && !tried.has(effect.id)) return effect;
+function next(cell: Cell, tried: readonly string[]): (Effect & { kind: 'send' }) | null {
+  for (const effect of cell.entry?.effects ?? [])
+    if (effect.kind === 'send' && !tried.includes(effect.id)) return effect;
   return null;
 }
