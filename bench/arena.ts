@@ -2,7 +2,7 @@
  * Where everything is measured: one shop as `npm start` runs it, on its embedded PostgreSQL (with room for more connections), and a database for the peers on the very same
  * server, so that settings, disk and cores are the same for all. Its parts are told apart by process, since CPU is told by process.
  */
-import { mkdtempSync, readFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
@@ -53,7 +53,10 @@ export interface Arena {
 export async function openArena(): Promise<Arena> {
   const dataDir = mkdtempSync(join(tmpdir(), 'stampede-shop-'));
   await startRoomyPostgres(dataDir);
-  const shop = await ShopProcess.start({ dataDir });
+  const shop = await ShopProcess.start({ dataDir }).catch((error: unknown) => {
+    rmSync(dataDir, { recursive: true, force: true });
+    throw error;
+  });
   try {
     const server = await embeddedServer(shop.dataDir);
     const peers = await scratchDatabase(server, 'stampede_peers');

@@ -91,6 +91,12 @@ function versions(): Record<string, string> {
   };
 }
 
+/** As it can be repeated elsewhere: where the report went is left out. */
+export function commandOf(args: readonly string[]): string {
+  const kept = args.filter((arg, index) => arg !== '--out' && args[index - 1] !== '--out');
+  return ['npm run bench', ...(kept.length > 0 ? ['--', ...kept] : [])].join(' ');
+}
+
 /** What is told goes on lines of its own; the part that runs, and how far along it is, before each. */
 function progress(parts: readonly PartName[]): Pick<BenchOptions, 'tell' | 'begin'> {
   const started = performance.now();
@@ -144,7 +150,7 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
       effort: values.tiny === true ? TINY : values.full === true ? FULL : WHOLE,
       parts,
       shops,
-      command: `npm run bench${process.argv.length > 2 ? ` -- ${process.argv.slice(2).join(' ')}` : ''}`,
+      command: commandOf(process.argv.slice(2)),
       ...progress(parts),
     });
     mkdirSync(out, { recursive: true });

@@ -1,0 +1,124 @@
+/**
+ * The README's table of what was measured, made from a committed result, not typed: `npm run bench:table` writes it between its markers, and a test holds
+ * both together.
+ *
+ *   npm run bench:table [-- bench/report/result.json]   (with a file: it becomes the committed result first)
+ */
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { median } from './machine.ts';
+import type { BenchResult, NamedRatio } from './result.ts';
+import { ratioText } from './statistics.ts';
+
+export const RESULT_FILE = 'bench/results/2-cores.json';
+const [BEGIN, END] = ['<!-- measured -->', '<!-- /measured -->'];
+/** Four digits are more than any of these figures is good for. */
+const DIGITS = 4;
+
+export function readResult(root: string): BenchResult {
+  return JSON.parse(readFileSync(resolve(root, RESULT_FILE), 'utf8')) as BenchResult;
+}
+
+const count = (value: number) => Math.round(Number(value.toPrecision(3))).toLocaleString('en');
+const latency = (us: number) =>
+  us >= 1000 ? `${(us / 1000).toFixed(us >= 10_000 ? 0 : 1)} ms` : `${Math.round(us)} µs`;
+
+export function measuredTable(result: BenchResult): string {
+  const { rows, ratios, orders, crowds, recount, failover, cold, feed, growth, openLoop } = result;
+  const most = Math.max(...rows.map((row) => row.connections));
+  const shown = rows.filter((row) => row.connections === most || row.ordersPerSecond !== null);
+  const lines = [
+    `On ${result.machine}, generator and PostgreSQL ${result.settings.server_version} on the same cores, \`${result.command}\` of ${result.startedAt.slice(0, 10)}: medians of alternating runs. ${others(rows)}The ratios are what counts.`,
+    '',
+    '| closed loop | connections | per second (spread) | p50 | p99 | server CPU a request |',
+    '|---|---|---|---|---|---|',
+    ...shown.map(
+      (row) =>
+        `| ${row.name}${row.voided.length > 0 ? ' (void)' : ''} | ${row.connections} | ${count(row.perSecond)} (${count(row.spread[0])}–${count(row.spread[1])}) | ${latency(row.p50Us)} | ${latency(row.p99Us)} | ${latency(row.serverCpuUs)} |`,
+    ),
+    '',
+    '| ratio, with the 95 % interval of its logarithm | measured | wanted |',
+    '|---|---|---|',
+    ...ratios.map((ratio) => `| ${ratio.name} | ${ratioText(ratio)} | ${wanted(ratio)} |`),
+    '',
+    '| besides | measured |',
+    '|---|---|',
+  ];
+  if (orders !== null)
+    lines.push(`| whole orders (three calls each), jobs done | ${count(median(orders.settledPerSecond))} a second |`);
+  for (const row of openLoop)
+    if (row.voided.length === 0)
+      lines.push(
+        `| open loop, ${row.name} at ${count(row.duePerSecond)} a second | p50 ${latency(row.p50Us)}, p99 ${latency(row.p99Us)} |`,
+      );
+  for (const row of crowds)
+    lines.push(
+      `| ${row.buyers.toLocaleString('en')} buyers at once for ${row.units.toLocaleString('en')} units | ${row.confirmed.toLocaleString('en')} sold, ${row.oversold} oversold, sold out in ${(row.soldOutMs / 1000).toFixed(1)} s |`,
+    );
+  const widest = feed.at(-1);
+  if (widest !== undefined)
+    lines.push(
+      `| news of a change of stock at ${widest.readers.toLocaleString('en')} readers | median ${latency(widest.p50Us)}, the last ${latency(widest.lastP50Us)} |`,
+    );
+  if (failover !== null)
+    lines.push(
+      `| failover after \`kill -9\` of a node | ${count(failover.p50Ms)} ms to the last of its shards (worst ${count(failover.worstMs)} ms) |`,
+    );
+  if (cold !== null)
+    lines.push(`| activations of carts out of memory | ${count(cold.activationsPerSecond)} a second |`);
+  if (recount !== null)
+    lines.push(
+      `| acknowledged adds after \`kill -9\` of everything | ${recount.missing} of ${recount.acknowledged.toLocaleString('en')} missing |`,
+    );
+  if (growth.length > 0) {
+    lines.push(
+      '',
+      '| growth: cost ~ size to the power of | from–to | CPU a request | exponent (95 %) |',
+      '|---|---|---|---|',
+    );
+    for (const { title, what, points, cost } of growth) {
+      const [first, last] = [points[0], points.at(-1)];
+      if (first === undefined || last === undefined || cost === null) continue;
+      const interval =
+        cost.low === null || cost.high === null ? '' : ` (${cost.low.toFixed(2)} to ${cost.high.toFixed(2)})`;
+      lines.push(
+        `| ${title} | ${first.x.toLocaleString('en')}–${last.x.toLocaleString('en')} ${what} | ${latency(first.cpuUs)}–${latency(last.cpuUs)} | ${cost.exponent.toFixed(2)}${interval} |`,
+      );
+    }
+  }
+  return lines.join('\n');
+}
+
+function others(rows: BenchResult['rows']): string {
+  if (rows.length === 0) return '';
+  const share = median(rows.map((row) => row.othersShare));
+  return `Other programs used ${Math.round(share * 100)} % of the cores meanwhile. `;
+}
+
+function wanted({ wanted: goal }: NamedRatio): string {
+  if (goal === null) return '–';
+  return 'atLeast' in goal ? `≥ ${goal.atLeast}` : `≤ ${goal.atMost}`;
+}
+
+/** @throws where the README has not both markers */
+export function withTable(readme: string, table: string): string {
+  const [begin, end] = [readme.indexOf(BEGIN), readme.indexOf(END)];
+  if (begin < 0 || end < begin) throw new Error(`the README has no ${BEGIN} … ${END}`);
+  return `${readme.slice(0, begin + BEGIN.length)}\n${table}\n${readme.slice(end)}`;
+}
+
+/** The result as it is committed: numbers no longer than they are true. */
+export function compact(result: BenchResult): string {
+  const rounded = JSON.stringify(result, (_key, value) =>
+    typeof value === 'number' && !Number.isInteger(value) ? Number(value.toPrecision(DIGITS)) : value,
+  );
+  return `${rounded.replace(/("(?:rows|ratios|sweeps|growth|crowds|feed|micro|openLoop)":\[)/g, '\n$1')}\n`;
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  const [file] = process.argv.slice(2);
+  mkdirSync(dirname(RESULT_FILE), { recursive: true });
+  if (file !== undefined) writeFileSync(RESULT_FILE, compact(JSON.parse(readFileSync(file, 'utf8')) as BenchResult));
+  writeFileSync('README.md', withTable(readFileSync('README.md', 'utf8'), measuredTable(readResult('.'))));
+}
