@@ -9,7 +9,7 @@ import type { BenchResult } from './result.ts';
 import { PARTS } from './suite.ts';
 
 test('the suite runs each part on next to nothing, and its report shows what it found', async (t) => {
-  const without = redisMissing() === null ? ['micro', 'cluster'] : ['micro', 'cluster', 'peers'];
+  const without = redisMissing() === null ? ['micro', 'pricing', 'cluster'] : ['micro', 'pricing', 'cluster', 'peers'];
   const parts = PARTS.filter((part) => !without.includes(part));
   const told = await bench({ effort: TINY, parts, command: 'test', tell: (line) => t.diagnostic(line) });
   // As it is read from its file.

@@ -18,6 +18,8 @@ export interface Effort {
   readonly coldCarts: number;
   readonly kills: number;
   readonly microMs: number;
+  /** For one figure of the bench of prices; 0: as little as shows that it runs. */
+  readonly pricingMs: number;
   readonly growth: GrowthEffort;
 }
 
@@ -63,6 +65,7 @@ export const WHOLE: Effort = {
   coldCarts: 20_000,
   kills: 3,
   microMs: 100,
+  pricingMs: 100,
   growth: GROWTH,
 };
 
@@ -97,5 +100,6 @@ export const TINY: Effort = {
   coldCarts: 20,
   kills: 1,
   microMs: 0,
+  pricingMs: 0,
   growth: { msEach: 80, connections: 2, carts: [10], skus: [100], lines: [1, 2], journal: [200], nodes: [1] },
 };

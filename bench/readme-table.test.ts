@@ -43,6 +43,7 @@ test('the table is made of a result, and stands between the markers of the READM
     stages: null,
     growth: [],
     micro: [],
+    pricing: [],
     leftOut: [],
   });
   assert.match(table, /\| a ÷ b \| 2\.00 \(1\.50–2\.50\) \| ≥ 3 \|/);

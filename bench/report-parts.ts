@@ -340,6 +340,17 @@ export function recovery({ failover, cold, recount }: BenchResult): string {
   return table(['', ''], lines);
 }
 
+/** As the bench of prices tells it: titles begin with ##. */
+export function prices({ pricing: lines }: BenchResult): string {
+  // The first line is the machine, which the page tells by itself.
+  const told = lines.slice(1);
+  return told
+    .map((line) =>
+      line.startsWith('## ') ? `<h3>${escaped(line.slice(3))}</h3>` : `<p class="told">${escaped(line)}</p>`,
+    )
+    .join('\n');
+}
+
 export function micro({ micro: rows }: BenchResult): string {
   return table(
     ['one thread, measured alone', 'ns', 'per second', 'spread'],

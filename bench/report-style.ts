@@ -10,6 +10,7 @@ h1 { margin: 0 0 4px; font-size: 28px; }
 h2 { margin: 48px 0 8px; padding-top: 16px; border-top: 1px solid var(--line); font-size: 20px; }
 h3 { margin: 24px 0 4px; font-size: 16px; }
 p { margin: 8px 0; max-width: 860px; }
+.told { margin: 2px 0; font-size: 14px; font-variant-numeric: tabular-nums; }
 .dim, .why { color: var(--dim); font-size: 14px; }
 nav a { margin-right: 14px; color: var(--ours); text-decoration: none; font-size: 14px; }
 .facts { display: grid; grid-template-columns: repeat(auto-fit, minmax(200px, 1fr)); gap: 12px; margin: 20px 0; }

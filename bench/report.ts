@@ -18,6 +18,7 @@ export function reportPage(result: BenchResult): string {
     ['feed', 'Stock feed', parts.feed(result)],
     ['recovery', 'After a failure', parts.recovery(result)],
     ['growth', 'Growth', parts.growthCurves(result)],
+    ['prices', 'Prices on the pool', parts.prices(result)],
     ['micro', 'Parts alone', parts.micro(result)],
     ['machine', 'Machine, versions, noise', machineSection(result)],
   ];

@@ -52,6 +52,8 @@ export interface BenchResult {
   readonly stages: { readonly sampled: number; readonly connections: number; readonly stages: readonly Stage[] } | null;
   readonly growth: readonly GrowthCurve[];
   readonly micro: readonly MicroRow[];
+  /** What the bench of prices told, line by line. */
+  readonly pricing: readonly string[];
   /** Parts that were asked for and could not be run, with the reason. */
   readonly leftOut: readonly string[];
 }

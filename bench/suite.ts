@@ -18,6 +18,7 @@ import { batchedRowsPerSecond, oneRowCommitUs } from './one-row-commit.ts';
 import { openLoop } from './open-loop.ts';
 import { orders } from './orders.ts';
 import { Peer } from './peer-process.ts';
+import { benchPricing } from './pricing.ts';
 import { redisMissing } from './redis-process.ts';
 import type { BenchResult, NamedRatio } from './result.ts';
 import { alternate, type Rounds } from './rounds.ts';
@@ -28,6 +29,7 @@ import { VENDURE, vendure, type WholeShop } from './whole-shops.ts';
 
 export const PARTS = [
   'micro',
+  'pricing',
   'load',
   'peers',
   'orders',
@@ -81,6 +83,7 @@ const nothingFound = (): Mutable<Findings> => ({
   stages: null,
   growth: [],
   micro: [],
+  pricing: [],
   leftOut: [],
 });
 
@@ -119,6 +122,19 @@ export async function runSuite(options: SuiteOptions): Promise<Findings> {
 const RUN: Readonly<Record<PartName, (suite: Suite) => Promise<void>>> = {
   async micro({ found, effort, tell }) {
     found.micro = await benchMicro({ msEach: effort.microMs, tell, ...(effort.microMs === 0 ? { batch: 4 } : {}) });
+  },
+
+  async pricing({ found, effort, tell }) {
+    const told: string[] = [];
+    await benchPricing({
+      ms: Math.max(10, effort.pricingMs),
+      short: effort.pricingMs === 0,
+      tell: (line) => {
+        told.push(line);
+        tell(line);
+      },
+    });
+    found.pricing = told;
   },
 
   async load(suite) {
