@@ -4,6 +4,7 @@
  * actors' own `apply`, and so can say of any answer whether it shows a state that was durable, and not an outdated one.
  */
 import type { CartState } from '../actors/cart-state.ts';
+import type { CouponState } from '../actors/coupon-state.ts';
 import { orderDoc } from '../actors/order-document.ts';
 import type { OrderEvent, OrderState } from '../actors/order-state.ts';
 import { availableOf, type SkuState } from '../actors/sku-holds.ts';
@@ -13,7 +14,7 @@ import { decodeRow, decodeSnapshot, encode } from '../runtime/codec.ts';
 import type { AnswerRow, EventRow, SnapshotRow } from '../runtime/journal.ts';
 import type { Quote } from '../workers/quote.ts';
 import type { CallRecord, CommitRecord } from './history.ts';
-import type { Answer } from './shop.ts';
+import { type Answer, USES_EACH, USES_MAX } from './shop.ts';
 
 /** What was broken, by whom it was found. */
 export interface Violation {
@@ -153,6 +154,7 @@ export class JournalOracle {
         const { kind, holdId = '' } = event as { readonly kind: string; readonly holdId?: string };
         if (kind === 'shipped') this.shipped.add(holdId);
       }
+      if (ref.type === 'coupon') this.#withinLimit(shadow.state as CouponState);
       if (ref.type === 'order') charging = this.#follow(shadow, before, event as OrderEvent);
     }
     shadow.views.push(viewOf(shadow));
@@ -171,6 +173,12 @@ export class JournalOracle {
       const counted = `${state.onHand} = ${available} + ${state.held} + ${state.allocated}`;
       this.#violate('never oversold', `${state.id}: ${counted}, its holds say ${held} and ${allocated}`);
     }
+  }
+
+  #withinLimit({ id, holds, uses }: CouponState): void {
+    const limit = id.includes('|') ? USES_EACH : USES_MAX;
+    const taken = holds.size + uses.count;
+    if (taken > limit) this.#violate('within the limit', `${id} has ${taken} uses of ${limit}`);
   }
 
   /** True where the order is about to be charged. */
@@ -202,9 +210,13 @@ export class JournalOracle {
     }
   }
 
-  /** No money before every unit is held for this order without an end. */
+  /** No money before every unit, and every use of a coupon, is held for this order without an end. */
   #isPinned(order: Shadow): void {
-    const { id, lines } = order.state as OrderState;
+    const { id, lines, uses } = order.state as OrderState;
+    for (const { coupon } of uses) {
+      if ((this.shadow({ type: 'coupon', id: coupon }).state as CouponState).holds.has(id)) continue;
+      this.#violate('pinned before charged', `${id} is charged while it holds no use of ${coupon}`);
+    }
     for (const { sku, holdId, quantity } of lines) {
       const hold = (this.shadow({ type: 'sku', id: sku }).state as SkuState).holds.get(holdId);
       if (hold?.owner === id && hold.status !== 'held' && hold.quantity === quantity) continue;
@@ -269,6 +281,10 @@ function viewOf({ ref, state }: Shadow): string {
     case 'sku': {
       const sku = state as SkuState;
       return JSON.stringify([sku.onHand, sku.held, sku.allocated, availableOf(sku)]);
+    }
+    case 'coupon': {
+      const { holds, uses } = state as CouponState;
+      return JSON.stringify([holds.size, uses.count]);
     }
     default:
       return Buffer.from(encode(state)).toString('base64');

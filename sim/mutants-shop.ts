@@ -1,5 +1,7 @@
 /** Mutants of the shop itself: carts, skus, orders, and what the payment provider is asked. */
 import type { CartState } from '../actors/cart-state.ts';
+import type { CouponCommand } from '../actors/coupon-protocol.ts';
+import type { CouponState } from '../actors/coupon-state.ts';
 import type { OrderCommand } from '../actors/order-protocol.ts';
 import type { OrderEvent, OrderState } from '../actors/order-state.ts';
 import type { SkuEvent, SkuState } from '../actors/sku-holds.ts';
@@ -116,6 +118,32 @@ export const SHOP_MUTANTS: readonly Mutant[] = [
         const reply = decide(state, { kind: 'get' }, ctx).reply;
         return { events: [first, { kind: 'cancelled', at: ctx.now }], reply };
       }),
+  },
+  {
+    name: 'coupon not given back',
+    breaks: 'An order that failed or was cancelled keeps the use of its coupon. Uses are conserved.',
+    within: 40,
+    install: () =>
+      redefined('order', ({ pending }) => ({
+        pending: (state: OrderState) =>
+          ((pending?.(state) ?? []) as readonly Effect[]).map((effect) =>
+            effect.kind === 'send' && effect.id.startsWith('use_undo')
+              ? { ...effect, command: { kind: 'get' } satisfies CouponCommand }
+              : effect,
+          ),
+      })),
+  },
+  {
+    name: 'limit looked up',
+    breaks: 'A coupon with uses left is granted without holding one. Every use is held before the charge.',
+    within: 20,
+    install: () =>
+      redefined('coupon', ({ decide }) => ({
+        decide: (state: CouponState, command: CouponCommand, ctx: DecideContext) => {
+          const decision = decide(state, command, ctx);
+          return command.kind === 'hold' ? { reply: decision.reply } : decision;
+        },
+      })),
   },
   {
     name: 'two orders for one cart',

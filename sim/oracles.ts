@@ -4,6 +4,7 @@
  * one object (`linearizability.ts`). What must be true at every commit and answer is in `journal-oracle.ts`.
  */
 import type { CartState } from '../actors/cart-state.ts';
+import type { CouponState } from '../actors/coupon-state.ts';
 import { orderDoc } from '../actors/order-document.ts';
 import type { OrderState } from '../actors/order-state.ts';
 import { availableOf, type SkuState } from '../actors/sku-holds.ts';
@@ -38,6 +39,7 @@ export function unrest(journal: JournalOracle, openOutbox: readonly OutboxRow[],
 
 export function checkAtRest(world: AtRest, violate: Violate): void {
   checkStock(world, violate);
+  checkCoupons(world, violate);
   checkMoney(world, violate);
   checkCarts(world, violate);
   checkReadSide(world, violate);
@@ -58,6 +60,18 @@ function checkStock({ journal }: AtRest, violate: Violate): void {
     }
     if (sku.held !== 0) violate('stock is conserved', `${sku.id} still has ${sku.held} held`);
     if (availableOf(sku) < 0) violate('never oversold', `${sku.id} has ${availableOf(sku)} available`);
+  }
+}
+
+function checkCoupons({ journal }: AtRest, violate: Violate): void {
+  const standing = journal
+    .states<OrderState>('order')
+    .filter((order) => order.phase === 'confirmed')
+    .flatMap((order) => order.uses);
+  for (const { id, holds, uses } of journal.states<CouponState>('coupon')) {
+    const used = standing.filter(({ coupon }) => coupon === id).length;
+    if (uses.count !== used) violate('uses are conserved', `${id} counts ${uses.count}, its orders come to ${used}`);
+    if (holds.size !== 0) violate('uses are conserved', `${id} is still held by ${[...holds.keys()].join()}`);
   }
 }
 

@@ -31,6 +31,9 @@ export const PRODUCTS: readonly Product[] = [
   { sku: 'PIN', holdAt: 'checkout', price: 7, stock: 5 },
   { sku: 'FLYER', holdAt: 'checkout', price: 0, stock: 12 },
 ];
+/** How often a coupon may be used: by one customer, and in all by the edition that allows most. */
+export const USES_EACH = 1;
+export const USES_MAX = 3;
 export const COUPONS = ['THIRD', 'FIVER'] as const;
 
 /** @param edition prices of a later edition are a little higher */
@@ -53,8 +56,11 @@ function bookOf(edition: number) {
     store: { defaultCurrency: CURRENCY, currencies: [CURRENCY], defaultShipping: null },
     products,
     coupons: [
-      { code: 'THIRD', label: 'A third off', kind: 'percent', ratePpm: 333_333 },
-      { code: 'FIVER', label: '5 off', kind: 'fixed', amounts: { [CURRENCY]: 500 } },
+      { code: 'THIRD', label: 'A third off', kind: 'percent', ratePpm: 333_333, limits: { perCustomer: USES_EACH } },
+      {
+        ...{ code: 'FIVER', label: '5 off', kind: 'fixed', amounts: { [CURRENCY]: 500 } },
+        limits: { total: edition === 1 ? USES_MAX : 2 },
+      },
     ],
     taxRates: [
       { id: 'de-19', name: '19 %', categories: ['standard'], ratePpm: 190_000, ...rate },

@@ -93,6 +93,7 @@ export class Shopper extends Person {
         destination: { country: 'DE' },
         expectedTotal: { amount, currency: CURRENCY },
         paymentToken,
+        customer: this.name,
       },
     };
   }
