@@ -171,6 +171,25 @@ describe('a lease with a thread', () => {
     assert.ok(one.holds());
   });
 
+  it('is renewed by the loop again when a thread that had renewed ends', async () => {
+    // Says that it has renewed, which is not so, and ends: the member's row tells who renews.
+    const thread = `
+      import { parentPort } from 'node:worker_threads';
+      const now = process.hrtime.bigint();
+      parentPort.postMessage({ kind: 'renewed', databaseMs: Date.now(), sentAt: now, answeredAt: now });`;
+    const { one } = await lease(
+      'a.9',
+      new SystemClock(),
+      new URL(`data:text/javascript,${encodeURIComponent(thread)}`),
+    );
+    await until(async () => {
+      const query = `SELECT renewals::int AS renewals FROM member WHERE incarnation = 'a.9'`;
+      const [row] = await database.query<{ renewals: number }>(query);
+      return (row?.renewals ?? 0) >= 4;
+    }, 'the loop renews');
+    assert.ok(one.holds());
+  });
+
   it('does not keep a process that has nothing else to do', async () => {
     await memberRow('a.8');
     const program = `
