@@ -6,10 +6,12 @@
  */
 import type { CartCommand, CartReply, SealedContact } from '../../actors/cart-protocol.ts';
 import type { OrderDoc, OrderReply } from '../../actors/order-protocol.ts';
+import type { KeyRef } from '../../runtime/actor.ts';
 import { Fault } from '../../runtime/fault.ts';
 import type { Destination } from '../../workers/quote.ts';
 import type { App } from '../app.ts';
 import type { CartAnswer } from '../cart-view.ts';
+import { CheckoutRoom } from '../checkout-room.ts';
 import { type Contact, orderReply } from '../order-view.ts';
 import { problem } from '../problem.ts';
 import { type AnyRoute, type EdgeReply, type EdgeRequest, route } from '../route.ts';
@@ -20,8 +22,11 @@ import { CART_WRITE_PROBLEMS, cartRef, finish, keyOf, shut } from './cart-access
 
 /** The actor's answer is let go this long after the 202, so that callers who wait stay few. */
 const ANSWER_MARGIN_MS = 5_000;
+/** Who found no room may come again after this. */
+const NO_ROOM_RETRY_MS = 2_000;
 
 export function checkoutRoutes(app: App): AnyRoute[] {
+  const room = new CheckoutRoom(app.clock);
   const checkout = route({
     method: 'POST',
     path: '/v1/carts/{id}/checkout',
@@ -50,14 +55,42 @@ export function checkoutRoutes(app: App): AnyRoute[] {
       'order_failed',
     ],
     handle: (request) =>
-      shut(app, request, request.params.id) ?? checkOut(app, request, request.params.id, request.body),
+      shut(app, request, request.params.id) ?? checkOut(app, room, request, request.params.id, request.body),
   });
   return [checkout];
 }
 
-async function checkOut(app: App, request: EdgeRequest, cartId: string, input: CheckoutInput): Promise<EdgeReply> {
+async function checkOut(
+  app: App,
+  room: CheckoutRoom,
+  request: EdgeRequest,
+  cartId: string,
+  input: CheckoutInput,
+): Promise<EdgeReply> {
   const key = keyOf(request);
   if (key === undefined) return problem('idempotency_key_required');
+  if (!room.enter()) return problem('overloaded', { retryAfterMs: NO_ROOM_RETRY_MS });
+  const answer = ordered(app, key, request, cartId, input);
+  // The buyer may be let go before, the order still takes its place.
+  answer.then(
+    () => room.leave(),
+    () => room.leave(),
+  );
+  const inTime = await within(app, answer, app.settings.checkoutWaitMs);
+  if (inTime !== LATE) return finish(app, inTime);
+  const order = await orderInTheMaking(app, cartId);
+  // no order is in the making any more: the answer is on its way
+  return order === null ? finish(app, await answer) : orderReply({ order, status: 202, replayed: false }, app.subjects);
+}
+
+/** The cart's answer, once the outcome of its order is known. */
+async function ordered(
+  app: App,
+  key: KeyRef,
+  request: EdgeRequest,
+  cartId: string,
+  input: CheckoutInput,
+): Promise<CartAnswer> {
   const contact = await seal(app, cartId, input);
   const command: CartCommand = {
     kind: 'checkout',
@@ -71,14 +104,8 @@ async function checkOut(app: App, request: EdgeRequest, cartId: string, input: C
     },
     ifMatch: request.ifMatch,
   };
-  const { checkoutWaitMs } = app.settings;
-  const timeoutMs = checkoutWaitMs + ANSWER_MARGIN_MS;
-  const answer = app.system.ask(cartRef(cartId), command, { render: true, key, timeoutMs }) as Promise<CartAnswer>;
-  const inTime = await within(app, answer, checkoutWaitMs);
-  if (inTime !== LATE) return finish(app, inTime);
-  const order = await orderInTheMaking(app, cartId);
-  // no order is in the making any more: the answer is on its way
-  return order === null ? finish(app, await answer) : orderReply({ order, status: 202, replayed: false }, app.subjects);
+  const timeoutMs = app.settings.checkoutWaitMs + ANSWER_MARGIN_MS;
+  return (await app.system.ask(cartRef(cartId), command, { render: true, key, timeoutMs })) as CartAnswer;
 }
 
 const LATE = Symbol('late');
