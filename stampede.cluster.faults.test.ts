@@ -3,7 +3,6 @@
  * checkouts with every sandbox token. After each, what shoppers were told is compared with the shop, the provider's books and the journal.
  */
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
 import {
   atRandom,
   everyShardServes,
@@ -11,6 +10,7 @@ import {
   incarnationOf,
   killRounds,
   NOT_TAKEN,
+  noneHung,
   pauseRounds,
   redisRounds,
   rollingRestart,
@@ -19,6 +19,8 @@ import {
   underLoad,
 } from './bench/cluster-scene.ts';
 import { faketimeMissing, SteppedClock } from './bench/faketime.ts';
+import { figuresOf } from './bench/fault-figures.ts';
+import { testRow } from './bench/fault-test.ts';
 import { type NextRelease, nextRelease } from './bench/next-release.ts';
 import { redisMissing } from './bench/redis-process.ts';
 import { entryPoint, pause, until } from './bench/shop-process.ts';
@@ -26,34 +28,31 @@ import { entryPoint, pause, until } from './bench/shop-process.ts';
 const skip = redisMissing() ?? false;
 const server = process.env.TEST_DATABASE_URL;
 
-test('30 random kill -9 under load', { skip }, async (t) => {
+testRow('kill-node', { skip }, async (times) => {
   const result = await underLoad({ server }, async (scene) => {
-    await killRounds(scene, 30);
+    await killRounds(scene, times);
     await everyShardServes(scene.cluster);
   });
-  t.diagnostic(JSON.stringify(result));
+  return figuresOf(result);
 });
 
-test('10 pauses past the lease', { skip }, async (t) => {
+testRow('pause-node', { skip }, async (times) => {
   const result = await underLoad({ server }, async (scene) => {
-    await pauseRounds(scene, 10);
+    await pauseRounds(scene, times);
     await everyShardServes(scene.cluster);
   });
-  t.diagnostic(JSON.stringify(result));
+  return figuresOf(result);
 });
 
-test('Redis killed and restarted 5 times', { skip }, async (t) => {
-  const result = await underLoad({ server }, (scene) => redisRounds(scene, 5));
-  t.diagnostic(JSON.stringify(result));
-  assert.equal(result.failures['timed out'], undefined, 'no request hung');
+testRow('redis', { skip }, async (times) => {
+  return figuresOf(noneHung(await underLoad({ server }, (scene) => redisRounds(scene, times))));
 });
 
-test('PostgreSQL restarted with -m immediate 5 times: nobody is taken over because of it', { skip }, async (t) => {
-  const result = await underLoad({ server }, async (scene) => {
-    const { cluster, load } = scene;
+testRow('postgres-immediate', { skip }, async (times) => {
+  const result = await underLoad({ server }, async ({ cluster, load }) => {
     const incarnations = () => Promise.all(cluster.nodes.map((node) => incarnationOf(cluster, node)));
     const before = await incarnations();
-    for (let round = 0; round < 5; round++) {
+    for (let round = 0; round < times; round++) {
       await pause(500 + Math.random() * 1_500);
       cluster.crashPostgres();
       await goesOn(load);
@@ -61,69 +60,61 @@ test('PostgreSQL restarted with -m immediate 5 times: nobody is taken over becau
     }
     assert.deepEqual(await incarnations(), before);
   });
-  t.diagnostic(JSON.stringify(result));
-  assert.equal(result.failures['timed out'], undefined, 'no request hung');
+  return figuresOf(noneHung(result));
 });
 
-test('a one-way partition between a node and Redis, each way, with loss and with delay', { skip }, async (t) => {
+testRow('redis-partition', { skip }, async (times, t) => {
   const result = await underLoad({ server, proxies: ['redis'] }, async (scene) => {
-    for (const kind of ['lose', 'stall'] as const)
-      for (const way of ['up', 'down', 'both'] as const) {
-        const { redis, name } = atRandom(scene.cluster);
-        redis?.behave({ kind, way });
-        t.diagnostic(`${name}: ${kind} ${way}`);
-        await goesOn(scene.load);
-        await pause(4_000);
-        redis?.behave({ kind: 'pass' });
-        await servesEverywhere(scene.cluster);
-      }
-  });
-  t.diagnostic(JSON.stringify(result));
-  assert.equal(result.failures['timed out'], undefined, 'no request hung');
-});
-
-test('a one-way partition between a node and PostgreSQL past the lease: it answers nothing, and is taken over', {
-  skip,
-}, async (t) => {
-  const result = await underLoad({ server, proxies: ['postgres'] }, async (scene) => {
-    for (const way of ['up', 'down', 'both'] as const) {
-      const node = atRandom(scene.cluster);
-      const before = await incarnationOf(scene.cluster, node);
-      node.postgres?.behave({ kind: 'stall', way });
-      await until(
-        'it is taken over',
-        async () => (await scene.cluster.ownership()).counts.get(node.name) === undefined,
-      );
-      node.postgres?.behave({ kind: 'pass' });
-      await until(
-        'it joins anew',
-        async () => (await incarnationOf(scene.cluster, node).catch(() => before)) !== before,
-      );
-      await scene.cluster.settled();
+    const ways = (['lose', 'stall'] as const).flatMap((kind) =>
+      (['up', 'down', 'both'] as const).map((way) => ({ kind, way })),
+    );
+    assert.equal(ways.length, times);
+    for (const behaviour of ways) {
+      const { redis, name } = atRandom(scene.cluster);
+      redis?.behave(behaviour);
+      t.diagnostic(`${name}: ${behaviour.kind} ${behaviour.way}`);
       await goesOn(scene.load);
+      await pause(4_000);
+      redis?.behave({ kind: 'pass' });
+      await servesEverywhere(scene.cluster);
     }
   });
-  t.diagnostic(JSON.stringify(result));
+  return figuresOf(noneHung(result));
 });
 
-test("a node's clock an hour ahead and an hour behind, from its start and stepped while it runs", {
-  skip: skip || (faketimeMissing() ?? false),
-}, async (t) => {
+testRow('postgres-partition', { skip }, async (times) => {
+  const result = await underLoad({ server, proxies: ['postgres'] }, async ({ cluster, load }) => {
+    for (const way of (['up', 'down', 'both'] as const).slice(0, times)) {
+      const node = atRandom(cluster);
+      const before = await incarnationOf(cluster, node);
+      node.postgres?.behave({ kind: 'stall', way });
+      await until('it is taken over', async () => (await cluster.ownership()).counts.get(node.name) === undefined);
+      node.postgres?.behave({ kind: 'pass' });
+      await until('it joins anew', async () => (await incarnationOf(cluster, node).catch(() => before)) !== before);
+      await cluster.settled();
+      await goesOn(load);
+    }
+  });
+  return figuresOf(result);
+});
+
+testRow('clock', { skip: skip || (faketimeMissing() ?? false) }, async (times) => {
   const clock = new SteppedClock();
   clock.step(3_600);
   try {
     const startOf = (index: number) => (index === 1 ? { env: clock.env } : {});
-    const result = await underLoad({ server, startOf }, (scene) => stepped(scene, clock));
-    t.diagnostic(JSON.stringify(result));
+    const result = await underLoad({ server, startOf }, (scene) => stepped(scene, clock, times));
     assert.deepEqual(result.failures, {}, 'nobody noticed');
+    return figuresOf(result);
   } finally {
     clock.close();
   }
 });
 
-async function stepped({ cluster, load }: Scene, clock: SteppedClock): Promise<void> {
+/** The first of the steps is the one that it was started with. */
+async function stepped({ cluster, load }: Scene, clock: SteppedClock, times: number): Promise<void> {
   const before = await incarnationOf(cluster, cluster.node(1));
-  for (const offset of [3_600, -3_600, 0, 3_600]) {
+  for (const offset of [3_600, 3_600, -3_600, 0, 3_600].slice(0, times)) {
     clock.step(offset);
     // The library looks at its file once a second.
     await pause(1_500);
@@ -132,28 +123,27 @@ async function stepped({ cluster, load }: Scene, clock: SteppedClock): Promise<v
   assert.equal(await incarnationOf(cluster, cluster.node(1)), before, 'it kept its membership');
 }
 
-test('three rolling restarts under load fail no request', { skip }, async (t) => {
+testRow('rolling-restart', { skip }, async (times) => {
   const result = await underLoad({ server }, async (scene) => {
-    for (let round = 0; round < 3; round++) await rollingRestart(scene);
+    for (let round = 0; round < times; round++) await rollingRestart(scene);
   });
-  t.diagnostic(JSON.stringify(result));
+  return figuresOf(result);
 });
 
-test('a rolling upgrade, back and forth: events are written in the version that all read, and no actor is quarantined', {
-  skip,
-}, async (t) => {
+testRow('rolling-upgrade', { skip }, async (times) => {
   const next = nextRelease();
   try {
-    const result = await underLoad({ server }, (scene) => upgrade(scene, next));
-    t.diagnostic(JSON.stringify(result));
+    const result = await underLoad({ server }, (scene) => upgrade(scene, next, times));
     const noticed = Object.keys(result.failures).filter((end) => !/^503/.test(end) && !NOT_TAKEN.includes(end));
     assert.deepEqual(noticed, [], 'no actor is quarantined, no request is cut off');
+    return figuresOf(result);
   } finally {
     next.remove();
   }
 });
 
-async function upgrade({ cluster, load }: Scene, next: NextRelease): Promise<void> {
+async function upgrade({ cluster, load }: Scene, next: NextRelease, times: number): Promise<void> {
+  let replaced = 0;
   const written = async () => {
     const [row] = await cluster.query<{ version: number }>(
       `SELECT max(version) AS version FROM stampede.journal WHERE type = 'cart'`,
@@ -164,6 +154,7 @@ async function upgrade({ cluster, load }: Scene, next: NextRelease): Promise<voi
     const node = cluster.node(index);
     assert.equal(await node.terminate(), 0, node.logTail());
     await node.start({ entry });
+    replaced++;
     await cluster.settled();
     await goesOn(load);
   };
@@ -181,4 +172,5 @@ async function upgrade({ cluster, load }: Scene, next: NextRelease): Promise<voi
   assert.equal(await node.terminate(), 0, node.logTail());
   await assert.rejects(node.start({ entry: entryPoint() }), /cart/);
   await node.start({ entry: next.entry });
+  assert.equal(++replaced, times);
 }

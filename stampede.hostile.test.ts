@@ -35,6 +35,7 @@ import {
   withValue,
 } from './bench/attack.ts';
 import { bodyMax } from './bench/attack-rules.ts';
+import { malformedRequests } from './bench/attack-bytes.ts';
 import { assertOrderAnswer } from './bench/contract.ts';
 import { type ScratchDatabase, scratchDatabase } from './bench/scratch-database.ts';
 import { ADMIN_KEY, ShopProcess, until } from './bench/shop-process.ts';
@@ -383,48 +384,14 @@ function importAttacks(operation: Operation): Attack[] {
 
 test('bytes: whatever is written to a socket, the shop lives and nothing has changed', async () => {
   const untouched = await state();
-  const head = (text: string) => Buffer.from(text.replaceAll('\n', '\r\n'), 'latin1');
-  const body = JSON.stringify({ sku: SKU, quantity: 1 });
-  const seeds = [
-    head('GET /v1/products?limit=2&q=a HTTP/1.1\nHost: shop\n\n'),
-    head(
-      `POST /v1/carts/${prey.cart.id}/lines HTTP/1.1\nHost: shop\nAuthorization: Bearer ${foreign.token}\nContent-Type: application/json\nIdempotency-Key: k\nContent-Length: ${body.length}\n\n${body}`,
-    ),
-    head('DELETE /v1/admin/products/x HTTP/1.1\nHost: shop\nAuthorization: Bearer x\n\n'),
-    head(
-      'GET /v1/feed HTTP/1.1\nHost: shop\nConnection: Upgrade\nUpgrade: websocket\nSec-WebSocket-Version: 13\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\n\n',
-    ),
-  ];
-  const change = fc.record({
-    at: fc.double({ min: 0, max: 1, noNaN: true }),
-    cut: fc.nat({ max: 12 }),
-    put: fc.oneof(
-      fc.uint8Array({ maxLength: 24 }),
-      fc
-        .constantFrom('\r\n', '\0', ':', ' ', '\r\n\r\n', 'Content-Length: 9\r\n', '%00', 'chunked')
-        .map((text) => Buffer.from(text)),
-    ),
-  });
-  const request = fc
-    .record({ seed: fc.nat({ max: seeds.length - 1 }), changes: fc.array(change, { minLength: 1, maxLength: 5 }) })
-    .map(({ seed, changes }) => {
-      let bytes = seeds[seed] as Buffer;
-      for (const { at, cut, put } of changes) {
-        const from = Math.floor(at * bytes.length);
-        bytes = Buffer.concat([bytes.subarray(0, from), put, bytes.subarray(from + cut)]);
-      }
-      return bytes;
-    });
+  const bytes = malformedRequests(prey.cart.id, foreign.token, SKU);
   await fc.assert(
-    fc.asyncProperty(
-      fc.array(fc.oneof(request, fc.uint8Array({ maxLength: 6_000 })), { minLength: 8, maxLength: 16 }),
-      async (all) => {
-        const answers = await Promise.all(all.map((bytes) => firstWords(shop.port, Buffer.from(bytes))));
-        for (const words of answers)
-          assert.ok(words === '' || /^HTTP\/1\.1 ([1-4]\d\d|505) /.test(words), words.slice(0, 200));
-        assert.equal((await shop.request('GET', '/healthz')).status, 200);
-      },
-    ),
+    fc.asyncProperty(fc.array(bytes, { minLength: 8, maxLength: 16 }), async (all) => {
+      const answers = await Promise.all(all.map((one) => firstWords(shop.port, one)));
+      for (const words of answers)
+        assert.ok(words === '' || /^HTTP\/1\.1 ([1-4]\d\d|505) /.test(words), words.slice(0, 200));
+      assert.equal((await shop.request('GET', '/healthz')).status, 200);
+    }),
     { numRuns: 40, interruptAfterTimeLimit: 12_000, markInterruptAsFailure: false },
   );
   assert.deepEqual(await state(), untouched);

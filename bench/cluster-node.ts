@@ -5,7 +5,7 @@
  * States: `down` → (start) → `up` ⇄ (pause, resume) `paused`; `up`, `paused` → (kill) → `down`; `up` → (terminate) → `down`.
  */
 import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Answer, freePort, type RequestOptions, ShopProcess, type Storefront, until } from './shop-process.ts';
@@ -13,6 +13,7 @@ import type { TcpProxy } from './tcp-proxy.ts';
 
 export interface ClusterNodeOptions {
   readonly name: string;
+  readonly port: number;
   readonly env: Readonly<Record<string, string>>;
   /** What stands between it and Redis, and between it and PostgreSQL, where that was asked for. */
   readonly redis: TcpProxy | null;
@@ -28,16 +29,18 @@ export interface StartOptions {
 
 export class ClusterNode implements Storefront {
   readonly name: string;
+  readonly port: number;
   readonly redis: TcpProxy | null;
   readonly postgres: TcpProxy | null;
   readonly #env: Readonly<Record<string, string>>;
   readonly #dataDir = mkdtempSync(join(tmpdir(), 'stampede-node-'));
-  #ports: { readonly main: number; readonly ops: number } | null = null;
+  #opsPort: number | null = null;
   #shop: ShopProcess | null = null;
   #state: 'down' | 'up' | 'paused' = 'down';
 
   constructor(options: ClusterNodeOptions) {
     this.name = options.name;
+    this.port = options.port;
     this.#env = options.env;
     this.redis = options.redis;
     this.postgres = options.postgres;
@@ -47,22 +50,18 @@ export class ClusterNode implements Storefront {
     return this.#state;
   }
 
-  get port(): number {
-    return this.#process.port;
-  }
-
   get pid(): number {
     return this.#process.child.pid ?? 0;
   }
 
   /** Resolves when it is ready to serve. */
   async start({ entry, env }: StartOptions = {}): Promise<void> {
-    this.#ports ??= { main: await freePort(), ops: await freePort() };
+    this.#opsPort ??= await freePort();
     this.#shop = await ShopProcess.start({
       env: { ...this.#env, ...env },
       dataDir: this.#dataDir,
-      port: this.#ports.main,
-      opsPort: this.#ports.ops,
+      port: this.port,
+      opsPort: this.#opsPort,
       ...(entry === undefined ? {} : { entry }),
     });
     this.#state = 'up';
@@ -112,6 +111,11 @@ export class ClusterNode implements Storefront {
 
   async ready(timeoutMs = 60_000): Promise<void> {
     await until(`${this.name} is ready: ${this.logTail()}`, () => this.isReady(), timeoutMs);
+  }
+
+  /** All that it has said since its last start. */
+  log(): string {
+    return readFileSync(this.#process.logFile, 'utf8');
   }
 
   logTail(): string {

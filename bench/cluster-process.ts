@@ -18,7 +18,15 @@ import { ClusterNode, type StartOptions } from './cluster-node.ts';
 import { RedisProcess } from './redis-process.ts';
 import { SandboxProvider } from './sandbox-provider.ts';
 import { DEFAULT_SERVER, scratchDatabase } from './scratch-database.ts';
-import { type Answer, entryPoint, type RequestOptions, type Storefront, TEST_SECRETS, until } from './shop-process.ts';
+import {
+  type Answer,
+  entryPoint,
+  freePort,
+  type RequestOptions,
+  type Storefront,
+  TEST_SECRETS,
+  until,
+} from './shop-process.ts';
 import { TcpProxy } from './tcp-proxy.ts';
 
 export interface ClusterOptions {
@@ -26,10 +34,12 @@ export interface ClusterOptions {
   readonly nodes?: number;
   /** A running server; default: the one of this machine. The provider's books are always there. */
   readonly server?: string | undefined;
-  /** A PostgreSQL of the cluster's own, so that it can be crashed. */
-  readonly ownPostgres?: boolean;
-  /** Each node reaches Redis, PostgreSQL through a proxy of its own. */
-  readonly proxies?: readonly ('redis' | 'postgres')[];
+  /** A PostgreSQL of the cluster's own, so that it can be crashed; in a directory that is there, where one is named. */
+  readonly ownPostgres?: boolean | { readonly dataDir: string; readonly settings: Readonly<Record<string, string>> };
+  /** Each node reaches Redis, PostgreSQL through a proxy of its own; all of them reach the payment provider through one. */
+  readonly proxies?: readonly ('redis' | 'postgres' | 'provider')[];
+  /** The payment provider tells the first node of each change; its `PAYMENT_WEBHOOK_SECRET` is in `env`. Default: nobody. */
+  readonly noticesTo?: 'the first node';
   readonly env?: Readonly<Record<string, string>>;
   /** For each node's first start, by its index. */
   readonly startOf?: (index: number) => StartOptions;
@@ -54,6 +64,8 @@ export class Cluster implements Storefront {
   readonly nodes: readonly ClusterNode[];
   readonly redis: RedisProcess;
   readonly provider: SandboxProvider;
+  /** Between the nodes and the provider, where that was asked for. */
+  readonly providerProxy: TcpProxy | null;
   readonly databaseUrl: string;
   readonly #database: ClusterDatabase;
 
@@ -62,23 +74,35 @@ export class Cluster implements Storefront {
     database: ClusterDatabase,
     redis: RedisProcess,
     provider: SandboxProvider,
+    providerProxy: TcpProxy | null,
   ) {
     this.nodes = nodes;
     this.#database = database;
     this.databaseUrl = database.url;
     this.redis = redis;
     this.provider = provider;
+    this.providerProxy = providerProxy;
   }
 
   /** Resolves when every node is ready and has its share of the shards. */
   static async start(options: ClusterOptions = {}): Promise<Cluster> {
     const { nodes: count = 3, proxies = [] } = options;
-    const provider = await SandboxProvider.start(options.server);
+    const secret = options.env?.PAYMENT_WEBHOOK_SECRET;
+    const mainPort = await freePort();
+    const provider = await SandboxProvider.start(
+      options.server,
+      options.noticesTo === undefined || secret === undefined
+        ? undefined
+        : { url: `http://127.0.0.1:${mainPort}/v1/webhooks/payments`, secret },
+    );
+    const providerProxy = proxies.includes('provider')
+      ? await TcpProxy.listen({ port: Number(new URL(provider.url).port), host: '127.0.0.1' })
+      : null;
     const redis = await RedisProcess.start();
     const database = await openDatabase(options);
     const shared = {
       CLUSTER_ID: `faults-${randomUUID().slice(0, 8)}`,
-      PAYMENT_SANDBOX_URL: provider.url,
+      PAYMENT_SANDBOX_URL: providerProxy === null ? provider.url : `http://127.0.0.1:${providerProxy.port}`,
       ...options.env,
     };
     await seed({ ...shared, DATABASE_URL: database.url, REDIS_URL: redis.url });
@@ -93,9 +117,10 @@ export class Cluster implements Storefront {
         REDIS_URL: redisProxy === null ? redis.url : `redis://127.0.0.1:${redisProxy.port}`,
         DATABASE_URL: pgProxy === null ? database.url : throughPort(database.url, pgProxy.port),
       };
-      nodes.push(new ClusterNode({ name, env, redis: redisProxy, postgres: pgProxy }));
+      const port = index === 0 ? mainPort : await freePort();
+      nodes.push(new ClusterNode({ name, env, port, redis: redisProxy, postgres: pgProxy }));
     }
-    const cluster = new Cluster(nodes, database, redis, provider);
+    const cluster = new Cluster(nodes, database, redis, provider, providerProxy);
     try {
       await Promise.all(nodes.map((node, index) => node.start(options.startOf?.(index))));
       await cluster.settled();
@@ -181,26 +206,28 @@ export class Cluster implements Storefront {
   async close(): Promise<void> {
     for (const node of this.nodes) await node.close();
     await this.redis.close();
+    await this.providerProxy?.close();
     await this.provider.close();
     await this.#database.close();
   }
 }
 
 async function openDatabase({ server, ownPostgres }: ClusterOptions): Promise<ClusterDatabase> {
-  if (ownPostgres !== true) {
+  if (ownPostgres === undefined || ownPostgres === false) {
     const scratch = await scratchDatabase(server ?? DEFAULT_SERVER, 'stampede_cluster');
     return { url: scratch.url, backends: scratch.backends, embedded: null, close: scratch.drop };
   }
-  const dataDir = mkdtempSync(join(tmpdir(), 'stampede-cluster-pg-'));
+  const given = ownPostgres === true ? undefined : ownPostgres;
+  const dataDir = given?.dataDir ?? mkdtempSync(join(tmpdir(), 'stampede-cluster-pg-'));
   const log = { info() {}, warn() {}, error() {} };
-  const embedded = await startEmbedded({ dataDir, log, settings: { max_connections: '150' } });
+  const embedded = await startEmbedded({ dataDir, log, settings: { max_connections: '150', ...given?.settings } });
   return {
     url: embedded.url,
     backends: () => [],
     embedded,
     async close() {
       await embedded.stop();
-      rmSync(dataDir, { recursive: true, force: true });
+      if (given === undefined) rmSync(dataDir, { recursive: true, force: true });
     },
   };
 }

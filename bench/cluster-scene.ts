@@ -66,6 +66,12 @@ export async function underLoad(
   }
 }
 
+/** Throws where a request came to no end in its time; else returns what it was given. */
+export function noneHung(result: SceneResult): SceneResult {
+  assert.equal(result.failures['timed out'], undefined, 'no request hung');
+  return result;
+}
+
 /** Who owns what as the tables say, and who serves it as a node of each name says: what an operator would look at first. */
 async function rowsOf(cluster: Cluster): Promise<string> {
   const rows = await cluster

@@ -73,6 +73,10 @@ export class RawClient {
     return this.#received.toString('latin1');
   }
 
+  get isClosed(): boolean {
+    return this.#closed;
+  }
+
   destroy(): void {
     this.#socket.destroy();
   }
