@@ -34,8 +34,8 @@ import {
   without,
   withValue,
 } from './bench/attack.ts';
-import { bodyMax } from './bench/attack-rules.ts';
 import { malformedRequests } from './bench/attack-bytes.ts';
+import { bodyMax } from './bench/attack-rules.ts';
 import { assertOrderAnswer } from './bench/contract.ts';
 import { type ScratchDatabase, scratchDatabase } from './bench/scratch-database.ts';
 import { ADMIN_KEY, ShopProcess, until } from './bench/shop-process.ts';

@@ -4,10 +4,10 @@
  */
 import assert from 'node:assert/strict';
 import pg from 'pg';
+import { crowd, type OpenLoopResult } from './bench/checkout-crowd.ts';
 import { testRow } from './bench/fault-test.ts';
 import { goodsFor } from './bench/goods.ts';
 import { median } from './bench/machine.ts';
-import { crowd, type OpenLoopResult } from './bench/checkout-crowd.ts';
 import { SandboxProvider } from './bench/sandbox-provider.ts';
 import { scratchDatabase } from './bench/scratch-database.ts';
 import { pause, ShopProcess, until } from './bench/shop-process.ts';

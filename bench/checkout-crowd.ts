@@ -8,7 +8,7 @@ import { fork } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { connect, type Socket } from 'node:net';
 import { fileURLToPath } from 'node:url';
-import { post } from './drive.ts';
+import { post } from './http-request.ts';
 import { ADDRESS, TEXAS } from './shopper.ts';
 
 export interface OpenLoopJob {
