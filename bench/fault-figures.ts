@@ -18,7 +18,7 @@ export interface RecordedRow {
 
 /** Of the project, from the built module. */
 export const PROJECT = fileURLToPath(new URL('../..', import.meta.url));
-const RUNS = join(PROJECT, 'bench', 'results', 'faults');
+const RUNS = join(PROJECT, 'bench', 'report', 'faults');
 
 export function record(id: FaultId, figures: Figures, seconds: number): void {
   mkdirSync(RUNS, { recursive: true });

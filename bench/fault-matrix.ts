@@ -1,6 +1,6 @@
 /**
  * The fault matrix: what is done to a shop of real processes, how often, and what is checked after it. Each row is run by a test of that
- * id in a `*.faults.test.ts` file (`npm run test:faults`), which leaves its figures in `bench/results/faults`; `npm run faults:page` takes them
+ * id in a `*.faults.test.ts` file (`npm run test:faults`), which leaves its figures in `bench/report/faults`; `npm run faults:page` takes them
  * from there into `bench/reliability/figures.json` and writes `RELIABILITY.md`.
  *
  * "The books" are those of `books.ts`: what shoppers were told against the shop, the provider's own books and the journal. Nothing

@@ -1,9 +1,9 @@
 /**
  * `npm run soak -- --minutes 30`: three nodes under a mixed load (browsing, carts, holds, checkouts with every card, cancels, big carts, followers
  * of the feed) with a random fault every quarter of a minute or so, looked at all the while. It fails on a leak's slope (`soak-verdict.ts`)
- * and on books that do not agree; the samples are drawn as an SVG and kept as JSON in `bench/results`.
+ * and on books that do not agree; the samples are drawn as an SVG and kept as JSON in `bench/report`.
  *
- *   npm run soak [-- --minutes 30] [--out bench/results/soak]
+ *   npm run soak [-- --minutes 30] [--out bench/report/soak]
  */
 import assert from 'node:assert/strict';
 import { mkdirSync, writeFileSync } from 'node:fs';
@@ -172,5 +172,5 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const soaked = await soak({ minutes: Number(values.minutes ?? 30), server: values.server, tell });
   tell(JSON.stringify(soaked.figures, null, 2));
   for (const trend of soaked.verdict.trends) tell(JSON.stringify(trend));
-  keep(soaked, resolve(values.out ?? 'bench/results/soak'));
+  keep(soaked, resolve(values.out ?? 'bench/report/soak'));
 }
