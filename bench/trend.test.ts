@@ -24,7 +24,8 @@ test('a quarter of wild samples does not move it', () => {
 
 test('a saw that comes back to where it was has next to no slope', () => {
   const points = Array.from({ length: 300 }, (_, index) => [index / 60, 100 + (index % 30)] as const);
-  assert.ok(Math.abs(slopeOf(points)) < 0.5);
+  // Over its five minutes a sixth of its height.
+  assert.ok(Math.abs(slopeOf(points)) < 1);
 });
 
 test('fewer than two samples have none', () => {
