@@ -89,7 +89,7 @@ export interface PlanOptions {
   readonly nodes: readonly string[];
   /** The last fault begins before this. */
   readonly endMs: number;
-  /** Default: drawn, from none to about one each 200 ms. */
+  /** Default: drawn, from none to about one each 200 ms, at most 40. */
   readonly count?: number;
   /** Pauses are shorter and longer than this. Default 2,000. */
   readonly leaseMs?: number;
@@ -111,11 +111,14 @@ const WEIGHTS: Partial<Record<FaultKind, number>> = {
   leave: 1.5,
 };
 
+const FAULTS_MAX = 40;
+
 export function drawPlan(options: PlanOptions): PlannedFault[] {
   const random = new Random(options.seed, 'plan');
   const kinds = options.kinds ?? (Object.keys(FAULT_KINDS) as FaultKind[]);
   // One in eight histories is quiet; swarm testing: the others have but some kinds, so that one kind does not drown another.
-  const count = options.count ?? (random.chance(0.125) ? 0 : random.int(1, Math.ceil(options.endMs / 200)));
+  const count =
+    options.count ?? (random.chance(0.125) ? 0 : random.int(1, Math.min(FAULTS_MAX, Math.ceil(options.endMs / 200))));
   const some = kinds.filter(() => random.chance(0.5));
   const drawn = (some.length > 0 ? some : kinds).map((kind) => [kind, WEIGHTS[kind] ?? 1] as const);
   return Array.from({ length: count }, (_, id) => drawFault(random, random.weighted(drawn), id, options));

@@ -38,7 +38,7 @@ export interface SimJournalOptions {
   readonly pageSize?: number;
 }
 
-interface Lane {
+export interface Lane {
   state: 'idle' | 'busy' | 'unresolved';
   gen: number;
 }
@@ -155,12 +155,17 @@ export class SimJournal implements GivingJournal {
     }
   }
 
-  /** One statement of the lane. Rejects with what its outcome proves. */
-  async #inTurn(index: number, locks: (gen: number) => Generator<Lock, void, void>, write: () => void): Promise<void> {
-    const lane = this.#lane(index);
+  /** A statement takes the lane, which must be free. */
+  enter(lane: Lane, index: number): void {
     if (lane.state === 'busy') throw new Error(`lane ${index} is busy`);
     if (lane.state === 'unresolved') throw new AppendError('unavailable', `lane ${index} waits to be resolved`);
     lane.state = 'busy';
+  }
+
+  /** One statement of the lane. Rejects with what its outcome proves. */
+  async #inTurn(index: number, locks: (gen: number) => Generator<Lock, void, void>, write: () => void): Promise<void> {
+    const lane = this.#lane(index);
+    this.enter(lane, index);
     const { gen } = lane;
     try {
       await this.#send(true, under(locks(gen), write));

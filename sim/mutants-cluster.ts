@@ -1,19 +1,16 @@
 /** Mutants of what members believe of each other: leases, watches, shards on their way, calls between nodes. */
 import { ClusterMember } from '../runtime/cluster.ts';
-import { Errand } from '../runtime/errand.ts';
-import { Handoff } from '../runtime/handoff.ts';
 import { LoopLease } from '../runtime/lease.ts';
 import { PeerAnswers } from '../runtime/peers-answers.ts';
 import { Router } from '../runtime/router.ts';
 import { Watch } from '../runtime/watch.ts';
-import { SimMemberStore } from './member-store.ts';
 import { all, type Mutant, replaced } from './mutant.ts';
 
 export const CLUSTER_MUTANTS: readonly Mutant[] = [
   {
     name: 'lease without an end',
     breaks: 'A member answers until it is told that it is dead. One writer: only one may answer.',
-    within: null,
+    within: 40,
     kinds: ['pause', 'pause_in_step'],
     install: () =>
       replaced(
@@ -61,26 +58,11 @@ export const CLUSTER_MUTANTS: readonly Mutant[] = [
     },
   },
   {
-    name: 'given away with the door open',
-    breaks: 'Commands that come while a shard is given away are decided here. One writer.',
-    within: null,
-    kinds: ['leave', 'join'],
-    install: () => replaced(Handoff.prototype, 'keeps', () => () => false),
-  },
-  {
     name: 'gift not noticed',
     breaks: 'Who gave a shard away goes on with it until it reads the rows. One writer.',
     within: 20,
     kinds: ['leave', 'join'],
     install: () => replaced(ClusterMember.prototype, 'gave', () => () => {}),
-  },
-  {
-    name: 'taken over past an append',
-    breaks:
-      'A taker does not wait for what is under way under the fences of the dead. One writer; nothing is loaded before its last event.',
-    within: null,
-    kinds: ['orphans', 'database_unreachable', 'crash'],
-    install: () => replaced(SimMemberStore.prototype, 'fencing', () => function* () {}),
   },
   {
     name: 'request decided twice',
@@ -107,8 +89,8 @@ export const CLUSTER_MUTANTS: readonly Mutant[] = [
     name: 'unanswered asked again elsewhere',
     breaks:
       'A call that may have been decided is asked once more, though deciding it twice does harm. One command has one effect.',
-    within: null,
-    kinds: ['messages_lost', 'leave', 'join'],
+    within: 100,
+    kinds: ['messages_lost', 'leave'],
     install: () =>
       replaced(
         Router.prototype,
@@ -118,13 +100,5 @@ export const CLUSTER_MUTANTS: readonly Mutant[] = [
             original.call(this, errand, end.kind === 'unknown' && !errand.repeatable ? { kind: 'unreached' } : end);
           },
       ),
-  },
-  {
-    name: 'doubt forgotten',
-    breaks:
-      'A call whose first attempt may have been decided hears of a later one that nothing was done. What was refused has no effect.',
-    within: null,
-    kinds: ['messages_lost', 'leave', 'join'],
-    install: () => replaced(Errand.prototype, 'told', () => (fault) => fault),
   },
 ];

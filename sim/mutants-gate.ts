@@ -40,13 +40,13 @@ export const GATE_MUTANTS: readonly Mutant[] = [
     name: 'read past the gate',
     breaks:
       'A read, or a refusal, is answered at once, though the state that it saw is not durable. Durable before visible.',
-    within: 20,
+    within: 40,
     install: () => toldEarly((call) => !call.wrote),
   },
   {
     name: 'message before commit',
     breaks: 'Messages and calls go out when they are decided. Durable before visible.',
-    within: 20,
+    within: 40,
     install: () => {
       const systems = new WeakMap<Kind, Effects>();
       return all(
@@ -76,7 +76,7 @@ export const GATE_MUTANTS: readonly Mutant[] = [
   {
     name: 'answer past the lease',
     breaks: 'The gate does not ask whether this member may still answer. One writer: only one may answer.',
-    within: null,
+    within: 100,
     kinds: ['pause_in_step'],
     install: () =>
       replaced(
@@ -108,7 +108,7 @@ export const GATE_MUTANTS: readonly Mutant[] = [
     name: 'busy actor passivated',
     breaks:
       'An actor whose last entry is still on its way may leave memory, with a snapshot of it. In order; snapshots are of committed events only.',
-    within: null,
+    within: 60,
     kinds: ['evict', 'database_slow'],
     install: () => {
       const before = Object.getOwnPropertyDescriptor(Cell.prototype, 'busy');
@@ -126,7 +126,7 @@ export const GATE_MUTANTS: readonly Mutant[] = [
     name: 'unit parted',
     breaks:
       'What was decided in one batch with its sender may be written without it. In order: nothing rests on what is not written.',
-    within: 20,
+    within: 60,
     kinds: ['batch_refused'],
     install: () =>
       replaced(

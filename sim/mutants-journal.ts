@@ -19,12 +19,29 @@ function seesDatabase(see: (database: SimDatabase) => void): Undo {
   );
 }
 
+/** By actors: what the first has written, and the rest. */
+function halvesOf(batch: Batch): readonly Batch[] {
+  const { events, answers, snapshots, timers } = batch;
+  const [first] = events;
+  if (first === undefined || events.every(({ id }) => id === first.id)) return [batch];
+  const of = <Row extends { readonly id: string }>(rows: readonly Row[], its: boolean): Row[] =>
+    rows.filter(({ id }) => (id === first.id) === its);
+  const half = (its: boolean): Batch => ({
+    ...batch,
+    events: of(events, its),
+    answers: of(answers, its),
+    snapshots: of(snapshots, its),
+    timers: of(timers, its),
+  });
+  return [half(true), { ...half(false), outboxAdd: [], outboxClose: [], projections: [] }];
+}
+
 export const JOURNAL_MUTANTS: readonly Mutant[] = [
   {
     name: 'fence by EXISTS',
     breaks:
       'An append looks whether its fence is there and does not lock it, so one at work commits after a takeover. One writer.',
-    within: null,
+    within: 20,
     kinds: ['orphans'],
     install: () =>
       replaced(
@@ -56,7 +73,7 @@ export const JOURNAL_MUTANTS: readonly Mutant[] = [
     name: 'unknown taken for lost',
     breaks:
       'A batch with an unknown outcome is called void though it is there: its callers are told that nothing was done. One effect for one command.',
-    within: null,
+    within: 20,
     kinds: ['answers_lost'],
     install: () =>
       replaced(
@@ -107,10 +124,36 @@ export const JOURNAL_MUTANTS: readonly Mutant[] = [
       ),
   },
   {
+    name: 'lane shared by two batches',
+    breaks:
+      'A batch goes out as two statements at once, so one half may be there and the other not. In order; a batch is written whole.',
+    within: 20,
+    kinds: ['batch_refused', 'connections_lost'],
+    install: () =>
+      all(
+        replaced(
+          SimJournal.prototype,
+          'enter',
+          () =>
+            function (this: SimJournal, lane) {
+              lane.state = 'busy';
+            },
+        ),
+        replaced(
+          SimJournal.prototype,
+          'append',
+          (original) =>
+            async function (this: SimJournal, batch: Batch) {
+              await Promise.all(halvesOf(batch).map((half) => original.call(this, half)));
+            },
+        ),
+      ),
+  },
+  {
     name: 'snapshot before its events',
     breaks:
       'A snapshot is stored beside the append of its last event, which may fail. Snapshots are of committed events only.',
-    within: null,
+    within: 20,
     kinds: ['batch_refused', 'evict'],
     install: () => {
       let seen: SimDatabase | null = null;
@@ -136,7 +179,7 @@ export const JOURNAL_MUTANTS: readonly Mutant[] = [
   {
     name: 'recorded answer lost',
     breaks: 'The answer under a key is not in the batch of its events. A retried command has one answer.',
-    within: null,
+    within: 20,
     kinds: ['evict', 'crash'],
     install: () =>
       replaced(
@@ -151,8 +194,8 @@ export const JOURNAL_MUTANTS: readonly Mutant[] = [
   {
     name: 'timer deleted by its sweep',
     breaks: 'Reading what is due removes the rows. Timers fire, also after a crash.',
-    within: 20,
-    kinds: ['crash', 'crash_in_step'],
+    within: 60,
+    kinds: ['crash', 'crash_in_step', 'leave'],
     install: () => {
       let seen: SimDatabase | null = null;
       return all(
@@ -195,14 +238,14 @@ export const JOURNAL_MUTANTS: readonly Mutant[] = [
     name: 'gift without the fence',
     breaks:
       'A gift is not made under the fence of its lane, so one that was called void may still be done. One writer.',
-    within: null,
+    within: 150,
     kinds: ['leave', 'join', 'orphans'],
     install: () => replaced(SimJournal.prototype, 'giveWork', () => function* () {}),
   },
   {
     name: 'unknown gift taken for refused',
     breaks: 'A giver that hears nothing of its gift goes on with the shards, and the gift commits late. One writer.',
-    within: 20,
+    within: 150,
     kinds: ['leave', 'join', 'orphans'],
     install: () =>
       replaced(

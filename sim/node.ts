@@ -29,9 +29,9 @@ import { type Scheduler, SimProcess } from './scheduler.ts';
 import { type Resolved, WatchedJournal } from './watched-journal.ts';
 
 export const LANES = 1;
-/** Of a lease. */
-const LOOK_SHARE = 4;
-const LOOK_MS_MAX = 250;
+/** Of a lease; of a short one a larger share, since a look must not take longer than what it looks for. */
+const LOOK_SHARE = 8;
+const SHORT_LEASE_MS = 2_000;
 const RESTART_MS = 500;
 /** How long a broker counts a dead connection among the receivers. */
 const BROKER_NOTICE_MS = 30;
@@ -300,7 +300,7 @@ export class SimNode {
       clock,
       lease,
       writes,
-      lookMs: Math.min(LOOK_MS_MAX, leaseMs / LOOK_SHARE),
+      lookMs: leaseMs / (leaseMs < SHORT_LEASE_MS ? LOOK_SHARE / 2 : LOOK_SHARE),
       report,
     });
     try {

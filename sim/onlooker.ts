@@ -8,13 +8,13 @@ import { PRODUCTS } from './shop.ts';
 
 export class Onlooker extends Person {
   override async run(): Promise<void> {
-    await this.sleep(this.random.int(0, 300));
+    await this.idle(this.random.int(0, 300));
     while (this.open) {
       const glances = this.random.chance(0.2) ? this.random.int(2, 5) : 1;
       for (let i = 1; i < glances; i++) void this.#glance();
       if (this.random.chance(0.5)) void this.#glance();
       else await this.#glance();
-      await this.sleep(this.random.delay(40));
+      await this.idle(this.random.delay(40));
     }
   }
 

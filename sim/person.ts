@@ -100,8 +100,14 @@ export abstract class Person implements Client {
     return this.#connection.now() < this.options.until;
   }
 
+  /** Waits for something to happen meanwhile. */
   protected sleep(ms: number): Promise<void> {
     return this.#connection.sleep(ms);
+  }
+
+  /** Between two things that it does. */
+  protected idle(ms: number): Promise<void> {
+    return this.#connection.sleep(ms * this.options.tempo.idleness);
   }
 
   protected newIntent(): string {

@@ -52,7 +52,9 @@ export interface RunResult {
 
 /** After the world was healed, everything must be at rest by then; the database's clock may have jumped by a minute. */
 const REST_WITHIN_MS = 180_000;
-const VISITOR_ATTEMPTS = 5;
+/** How often the oracles look at what is stored. */
+const LOOK_MS = 100;
+const VISITOR_ATTEMPTS = 8;
 const CLOCKS_APART_MS = 500;
 /** What a node reports only where its code is wrong. */
 const BROKEN: ReadonlySet<string> = new Set([
@@ -86,8 +88,7 @@ class Run {
     const { seed, nodes = 3, kinds, count, faults } = options;
     this.#options = options;
     this.#random = new Random(seed, 'run');
-    const tempo = drawTempo(this.#random.split('tempo'));
-    this.#tempo = { ...tempo, lengthMs: options.lengthMs ?? tempo.lengthMs };
+    this.#tempo = drawTempo(this.#random.split('tempo'), options.lengthMs);
     const { lengthMs, leaseMs, orderGivesUpMs } = this.#tempo;
     this.#types = actorTypes({ order: { giveUpAfterMs: orderGivesUpMs } });
     const drawn = drawPlan({
@@ -192,7 +193,7 @@ class Run {
     workload.start();
     await this.#pass(this.#tempo.lengthMs, () => false);
     world.heal();
-    const quiet = await this.#pass(REST_WITHIN_MS, () => this.#unrest(workload) === null);
+    const quiet = await this.#pass(REST_WITHIN_MS + 2 * this.#tempo.holdTtlMs, () => this.#unrest(workload) === null);
     if (this.#violations.length > 0) return workload;
     if (!quiet) this.#violate('liveness', this.#unrest(workload) ?? 'at rest only at the last moment');
     else await this.#lookAround();
@@ -205,7 +206,7 @@ class Run {
     const world = this.#world;
     const end = world.scheduler.now + ms;
     while (world.scheduler.now < end && this.#violations.length === 0) {
-      await world.run(Math.min(100, end - world.scheduler.now));
+      await world.run(Math.min(LOOK_MS * this.#tempo.idleness, end - world.scheduler.now));
       this.#outcomes.timers(this.#journal, world.database.store);
       if (over()) return true;
     }

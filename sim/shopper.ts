@@ -12,7 +12,7 @@ export class Shopper extends Person {
   #carts = 0;
 
   override async run(): Promise<void> {
-    await this.sleep(this.random.int(0, 600));
+    await this.idle(this.random.int(0, 600));
     while (this.open) await this.#visit();
   }
 
@@ -29,7 +29,7 @@ export class Shopper extends Person {
     let seen: Answer | null = answerOf(created);
     const edits = this.random.int(1, 6);
     for (let i = 0; i < edits && this.open; i++) {
-      await this.sleep(this.random.int(5, 250));
+      await this.idle(this.random.int(5, 250));
       const answer = answerOf(await this.#edit(ref, seen));
       if (answer?.kind === 'cart') seen = answer;
     }
@@ -104,7 +104,7 @@ export class Shopper extends Person {
     const ref = { type: 'order', id: orderId };
     if (random.chance(0.5)) await this.look(ref, true);
     if (!random.chance(0.3)) return;
-    await this.sleep(random.int(0, 1_200));
+    await this.idle(random.int(0, 1_200));
     await this.insist(ref, { kind: 'cancel' }, { render: true });
   }
 }

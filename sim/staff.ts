@@ -21,7 +21,7 @@ export class Supplier extends Person {
 export class Operator extends Person {
   override async run(): Promise<void> {
     while (this.open) {
-      await this.sleep(this.random.int(30, 400));
+      await this.idle(this.random.int(30, 400));
       await this.#act();
     }
   }
@@ -61,7 +61,7 @@ export class Worker extends Person {
   override async run(): Promise<void> {
     const { front } = this.options;
     while (this.open) {
-      await this.sleep(this.random.int(50, 400));
+      await this.idle(this.random.int(50, 400));
       const rows = front.openOutbox();
       if (rows.length === 0) continue;
       const row = this.random.pick(rows);
