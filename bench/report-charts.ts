@@ -103,9 +103,9 @@ export function curves(
       ? ''
       : points
           .filter(([x, y]) => x > 0 && y > 0)
-          .map(([x, y]) => `<circle class="f${index % 8}" cx="${at(px(x))}" cy="${at(py(y))}" r="2.5"/>`)
+          .map(([x, y]) => `<circle class="f${index % 10}" cx="${at(px(x))}" cy="${at(py(y))}" r="2.5"/>`)
           .join('');
-    return `<path class="s${index % 8}${faint ? ' faint' : ''}" d="${path}"/>${dots}`;
+    return `<path class="s${index % 10}${faint ? ' faint' : ''}" d="${path}"/>${dots}`;
   });
   const names = `<text class="t" x="${(left + width - right) / 2}" y="${height - 6}" text-anchor="middle">${text(xName)}</text>
 <text class="t" transform="translate(11 ${(top + height - bottom) / 2}) rotate(-90)" text-anchor="middle">${text(yName)}</text>`;
@@ -126,7 +126,7 @@ function ticks(low: number, high: number): number[] {
 }
 
 export function legend(names: readonly string[]): string {
-  return `<p class="legend">${names.map((name, index) => `<span><i class="k${index % 8}"></i>${text(name)}</span>`).join('')}</p>`;
+  return `<p class="legend">${names.map((name, index) => `<span><i class="k${index % 10}"></i>${text(name)}</span>`).join('')}</p>`;
 }
 
 /** One bar of parts that add up. */
@@ -136,7 +136,7 @@ export function stack(parts: readonly (readonly [name: string, value: number])[]
   let x = 0;
   const pieces = parts.map(([name, value], index) => {
     const own = (value / sum) * width;
-    const piece = `<rect class="f${index % 8}" x="${at(x)}" y="0" width="${at(Math.max(0, own - 1))}" height="34"><title>${text(name)}: ${short(value)} ${unit}</title></rect>${
+    const piece = `<rect class="f${index % 10}" x="${at(x)}" y="0" width="${at(Math.max(0, own - 1))}" height="34"><title>${text(name)}: ${short(value)} ${unit}</title></rect>${
       own > 46 ? `<text class="in" x="${at(x + own / 2)}" y="21" text-anchor="middle">${text(name)}</text>` : ''
     }`;
     x += own;

@@ -7,7 +7,10 @@ import type { Fit } from './statistics.ts';
 
 const escaped = (text: string) => text.replace(/[&<>"]/g, (c) => `&#${c.charCodeAt(0)};`);
 const percent = (share: number) => `${Math.round(share * 100)} %`;
-const us = (value: number) => (value >= 10_000 ? `${short(value / 1000)} ms` : `${short(value)} µs`);
+function us(value: number): string {
+  if (value >= 2_000_000) return `${(value / 1e6).toFixed(2)} s`;
+  return value >= 10_000 ? `${short(value / 1000)} ms` : `${short(value)} µs`;
+}
 const ms = (value: number | null) =>
   value === null ? 'not in 10 s' : value >= 1000 ? `${(value / 1000).toFixed(2)} s` : `${Math.round(value)} ms`;
 

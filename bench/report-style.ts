@@ -1,5 +1,16 @@
 /** How the report looks: one page without anything from outside, light and dark, readable in print. */
-const COLOURS = ['#2563eb', '#ea580c', '#059669', '#9333ea', '#ca8a04', '#db2777', '#0891b2', '#64748b'];
+const COLOURS = [
+  '#2563eb',
+  '#ea580c',
+  '#059669',
+  '#9333ea',
+  '#ca8a04',
+  '#db2777',
+  '#0891b2',
+  '#64748b',
+  '#84cc16',
+  '#f59e0b',
+];
 
 export const STYLE = `
 :root { --paper: #ffffff; --ink: #1c2430; --dim: #5b6675; --line: #dde3ea; --soft: #f4f6f9; --ours: #2563eb; --peer: #a3b1c2; --good: #047857; --bad: #b91c1c; }
