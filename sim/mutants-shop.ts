@@ -70,8 +70,8 @@ export const SHOP_MUTANTS: readonly Mutant[] = [
   {
     name: 'release before its hold',
     breaks:
-      'An order that fails goes on asking for what it gives back, and a release that finds no hold bars none; either alone does no harm, as the other guards it. Stock is conserved.',
-    within: 200,
+      'An order that fails goes on asking for what it gives back, and a hold is taken though its release came before; either alone does no harm, as the other guards it. Stock is conserved.',
+    within: 60,
     install: () =>
       all(
         redefined('order', ({ pending }) => ({
@@ -83,9 +83,8 @@ export const SHOP_MUTANTS: readonly Mutant[] = [
           },
         })),
         sku((decide) => (state, command, ctx) => {
-          const decision = decide(state, command, ctx);
-          if (command.kind !== 'release' && command.kind !== 'return') return decision;
-          return { ...decision, events: (decision.events ?? []).filter(({ kind }) => kind !== 'barred') };
+          const forgetful = command.kind === 'hold' ? { ...state, tombstones: new Map() } : state;
+          return decide(forgetful, command, ctx);
         }),
       ),
   },
