@@ -11,7 +11,7 @@ import type { Clock } from '../runtime/clock.ts';
 export interface CheckoutRoomOptions {
   /** Default 2,500: half of what a buyer waits for an outcome. */
   readonly targetMs?: number;
-  /** Default 500. */
+  /** Default 2,000: a crowd of so many at once is carried whole. */
   readonly least?: number;
 }
 
@@ -32,7 +32,7 @@ export class CheckoutRoom {
   constructor(clock: Pick<Clock, 'monotonic'>, options: CheckoutRoomOptions = {}) {
     this.#clock = clock;
     this.#targetMs = options.targetMs ?? 2_500;
-    this.#least = options.least ?? 500;
+    this.#least = options.least ?? 2_000;
   }
 
   get inside(): number {
