@@ -3,8 +3,8 @@
  * Ids, codes and times are written as they are: they never hold a character that JSON escapes. Whatever a person typed goes
  * through `JsonWriter.text`.
  */
-import type { Destination, QuotedDiscount, QuotedShipping, QuotedTax } from '../workers/quote.ts';
-import { asMembers, explainDiscount, explainShipping, type MoneyMaker } from './explained-quote.ts';
+import type { Destination, LineDiscount, QuotedDiscount, QuotedShipping, QuotedTax } from '../workers/quote.ts';
+import type { MoneyMaker } from './explained-quote.ts';
 import { fragment, type JsonWriter } from './json-writer.ts';
 
 /** RFC 3339 in UTC with milliseconds. */
@@ -62,6 +62,11 @@ const POSTAL_CODE = fragment(',"postalCode":');
 const AMOUNT = fragment(',"amount":{"amount":');
 const PRICE = fragment(',"price":{"amount":');
 const BASE = fragment(',"base":{"amount":');
+const PROMOTION = fragment(',"promotion":');
+const SHIPPING = fragment(',"shipping":{"amount":');
+const LIST_PRICE = fragment(',"listPrice":{"amount":');
+const MIN_DAYS = fragment(',"delivery":{"minDays":');
+const MAX_DAYS = fragment(',"maxDays":');
 
 export function writeDestination(out: JsonWriter, destination: Destination | null): void {
   if (destination === null) {
@@ -85,7 +90,13 @@ export function writeDiscounts(out: JsonWriter, discounts: readonly QuotedDiscou
       .raw(',"label":')
       .text(discount.label);
     out.bytes(AMOUNT).number(discount.amount);
-    writeEnd(out, explainDiscount(discount, money.of), money);
+    if (discount.promotion === undefined && discount.shippingAmount === undefined) out.bytes(money.end);
+    else {
+      out.bytes(money.close);
+      if (discount.promotion !== undefined) out.bytes(PROMOTION).text(discount.promotion);
+      if (discount.shippingAmount === undefined) out.raw('}');
+      else out.bytes(SHIPPING).number(discount.shippingAmount).bytes(money.end);
+    }
   }
   out.raw(']');
 }
@@ -97,8 +108,28 @@ export function writeShipping(out: JsonWriter, shipping: QuotedShipping | null, 
   }
   out.raw('{"method":').text(shipping.method).bytes(PRICE).number(shipping.price);
   out.bytes(money.tax).number(shipping.tax).bytes(money.taxIncluded).number(shipping.taxIncluded);
-  out.bytes(money.total).number(shipping.total);
-  writeEnd(out, explainShipping(shipping, money.of), money);
+  out.bytes(money.total).number(shipping.total).bytes(money.close);
+  const { listPrice, discounts, delivery, byCarrier } = shipping;
+  if (listPrice !== undefined) out.bytes(LIST_PRICE).number(listPrice).bytes(money.close);
+  if (discounts !== undefined) writeLineDiscounts(out, discounts, money);
+  if (delivery !== undefined)
+    out.bytes(MIN_DAYS).number(delivery.minDays).bytes(MAX_DAYS).number(delivery.maxDays).raw('}');
+  if (byCarrier !== undefined) out.raw(byCarrier ? ',"byCarrier":true' : ',"byCarrier":false');
+  out.raw('}');
+}
+
+/** What each promotion took off a line, or off the shipping. */
+function writeLineDiscounts(out: JsonWriter, discounts: readonly LineDiscount[], money: MoneyPieces): void {
+  out.raw(',"discounts":[');
+  for (let i = 0; i < discounts.length; i++) {
+    const { promotion, code, label, amount, why, units } = discounts[i] as LineDiscount;
+    out.raw(i > 0 ? ',{"promotion":' : '{"promotion":').text(promotion);
+    if (code !== undefined) out.raw(',"code":').text(code);
+    out.raw(',"label":').text(label).bytes(AMOUNT).number(amount).bytes(money.close).raw(',"why":').text(why);
+    if (units !== undefined) out.raw(',"units":').number(units);
+    out.raw('}');
+  }
+  out.raw(']');
 }
 
 export function writeTaxes(out: JsonWriter, taxes: readonly QuotedTax[], money: MoneyPieces): void {
@@ -116,13 +147,6 @@ export function writeTaxes(out: JsonWriter, taxes: readonly QuotedTax[], money: 
     out.raw(tax.exempt === undefined ? '}' : `,"exempt":"${tax.exempt}"}`);
   }
   out.raw(']');
-}
-
-/** Of an object whose last amount was just written: what is said beside the figures, mostly nothing. */
-function writeEnd(out: JsonWriter, explained: object, money: MoneyPieces): void {
-  const members = asMembers(explained);
-  if (members === '') out.bytes(money.end);
-  else out.bytes(money.close).raw(members).raw('}');
 }
 
 export function writeStrings(out: JsonWriter, strings: readonly string[]): void {
