@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import pg from 'pg';
 import { SCHEMA } from '../schema/database.ts';
 import { embeddedServer } from './embedded-server.ts';
+import { withoutOffers } from './plain-shop.ts';
 import { startRoomyPostgres } from './roomy-postgres.ts';
 import { type ScratchDatabase, scratchDatabase } from './scratch-database.ts';
 import { ShopProcess, until } from './shop-process.ts';
@@ -58,6 +59,7 @@ export async function openArena(): Promise<Arena> {
     throw error;
   });
   try {
+    await withoutOffers(shop);
     const server = await embeddedServer(shop.dataDir);
     const peers = await scratchDatabase(server, 'stampede_peers');
     return new OpenArena(shop, server, peers, await plainSku(shop), await stockedSku(shop, 'BENCH-HOT', 100_000_000));

@@ -19,6 +19,7 @@ import pg from 'pg';
 import { drive, GENERATOR_LIMITED, type Run, ratio, type Target } from './drive.ts';
 import { get, post } from './http-request.ts';
 import { machine, median, residentBytes } from './machine.ts';
+import { withoutOffers } from './plain-shop.ts';
 import { DEFAULT_SERVER, scratchDatabase } from './scratch-database.ts';
 import { ShopProcess } from './shop-process.ts';
 import { addLine, inParallel, newCart, setAvailable } from './shopper.ts';
@@ -72,6 +73,7 @@ export async function benchLoad(options: LoadOptions): Promise<LoadReport> {
   const firstStartMs = shop.readyMs;
   tell(`first start on an empty directory: ${Math.round(firstStartMs)} ms`);
   try {
+    await withoutOffers(shop);
     const echo = await peer('echo.js', [], children);
     const row = await peer('fastify-row.js', [database.url], children);
     const catalogue = (await shop.request('GET', '/v1/products?limit=100')).body.items;
