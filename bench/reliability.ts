@@ -31,7 +31,7 @@ function tableOf(figures: Readonly<Record<string, RecordedRow>>): string {
 function lineOf({ id, injected, times, checked }: FaultRow, recorded: RecordedRow | undefined): string {
   const told =
     recorded === undefined
-      ? 'not run yet'
+      ? 'no run has passed yet'
       : [...Object.entries(recorded.figures).map(figure), `${grouped(recorded.seconds)} s, ${recorded.day}`].join('; ');
   return `| ${injected} (\`${id}\`) | ${grouped(times)} | ${checked} | ${told} |`;
 }
