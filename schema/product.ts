@@ -40,9 +40,10 @@ export type ProductCheck =
 const SKU = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
 const TAX_CATEGORY = /^[a-z][a-z0-9_-]{0,31}$/;
 /** NUL and halves of surrogate pairs: PostgreSQL stores neither. */
-const UNSTORABLE = /\0|\p{Surrogate}/u;
+export const UNSTORABLE = /\0|\p{Surrogate}/u;
+/** What does not fit on one line. */
 // biome-ignore lint/suspicious/noControlCharactersInRegex: it is what a name must not have
-const CONTROL = /[\u0000-\u001f\u007f]/;
+export const CONTROL = /[\u0000-\u001f\u007f]/;
 const CURRENCIES_MAX = 32;
 const HOLD_TTL_MS_MIN = 1_000;
 const HOLD_TTL_MS_MAX = 86_400_000;

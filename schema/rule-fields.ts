@@ -3,7 +3,7 @@
  * listed, up to `ERRORS_MAX`; nothing is repaired. The rules' own files know which fields there are.
  */
 import { isCurrency } from './currency.ts';
-import { PRICE_MAX } from './product.ts';
+import { CONTROL, PRICE_MAX, UNSTORABLE } from './product.ts';
 
 /** `path` is a JSON pointer (RFC 6901) into the document. */
 export interface RuleError {
@@ -27,9 +27,6 @@ export const TAX_CATEGORY = /^[a-z][a-z0-9_-]{0,31}$/;
 export const COUNTRY = /^[A-Z]{2}$/;
 export const REGION = /^[A-Z0-9]{1,3}$/;
 const LABEL_MAX = 200;
-/** What PostgreSQL does not store, and what does not fit on one line. */
-// biome-ignore lint/suspicious/noControlCharactersInRegex: it is what a label must not have
-const NO_LABEL = /[\u0000-\u001f\u007f]|\p{Surrogate}/u;
 const CURRENCIES_MAX = 32;
 
 export class RuleFields {
@@ -76,7 +73,8 @@ export class RuleFields {
     );
   };
   readonly label: FieldCheck = (path, value) => {
-    const fine = typeof value === 'string' && value.trim() !== '' && value.length <= LABEL_MAX && !NO_LABEL.test(value);
+    const fits = typeof value === 'string' && value.trim() !== '' && value.length <= LABEL_MAX;
+    const fine = fits && !CONTROL.test(value) && !UNSTORABLE.test(value);
     this.check(path, fine, `must be text of 1 to ${LABEL_MAX} characters on one line`);
   };
   readonly boolean: FieldCheck = (path, value) => {
