@@ -4,9 +4,13 @@
 import type { OrderState } from '../actors/order-state.ts';
 import type { RunResult } from './run.ts';
 
+/** A history of fewer events counts for little. */
+const LONG_FROM = 1_000;
+
 export class Summary {
   readonly #startedAt = performance.now();
   #histories = 0;
+  #long = 0;
   #events = 0;
   #calls = 0;
   #commits = 0;
@@ -23,6 +27,7 @@ export class Summary {
 
   add({ violations, plan, history, journal, events, simulatedMs }: RunResult): void {
     this.#histories++;
+    if (events >= LONG_FROM) this.#long++;
     this.#events += events;
     this.#calls += history.calls.length;
     this.#commits += history.commits.length;
@@ -44,7 +49,8 @@ export class Summary {
     const rate = (n: number): string => Math.round(n / seconds).toLocaleString('en');
     return [
       `${this.#histories} histories in ${seconds.toFixed(1)} s (${rate(this.#histories * 60)} a minute), ${total(this.#failed)} failed${list(this.#failed, ': ')}`,
-      `${this.#events.toLocaleString('en')} events (${rate(this.#events)} a second), ${this.#commits.toLocaleString('en')} commits`,
+      `${this.#long} of ${LONG_FROM.toLocaleString('en')} events or more (${rate(this.#long * 60)} a minute); ` +
+        `${this.#events.toLocaleString('en')} events in all (${rate(this.#events)} a second), ${this.#commits.toLocaleString('en')} commits`,
       `${hours.toFixed(2)} simulated hours, ${(this.#simulatedMs / 1000 / seconds).toFixed(1)} simulated seconds in each real one`,
       `${this.#calls.toLocaleString('en')} calls${list(this.#outcomes, ': ')}`,
       `${total(this.#faults).toLocaleString('en')} faults${list(this.#faults, ': ')}`,

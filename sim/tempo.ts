@@ -29,11 +29,11 @@ const QUIET_FROM_MS = 600_000;
 /** @param lengthMs instead of a drawn one */
 export function drawTempo(random: Random, lengthMs?: number): Tempo {
   if (lengthMs !== undefined && lengthMs >= QUIET_FROM_MS) return quiet(lengthMs);
-  const slow = random.chance(0.05);
+  const slow = random.chance(0.02);
   const [drawnMs, leaseMs, holdTtlMs, orderGivesUpMs, askTimeoutMs] = slow
     ? [random.int(3_000, 8_000), 2_000, 6_000, 8_000, 4_000]
     : [
-        random.int(600, 1_600),
+        random.int(650, 1_250),
         random.int(400, 900),
         random.int(500, 2_500),
         random.int(1_000, 3_000),
