@@ -7,9 +7,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { promisify } from 'node:util';
+import { postgresAt, throughPort } from './bench/cluster-process.ts';
 import { scratchDatabase } from './bench/scratch-database.ts';
 import { entryPoint, freePort, isAlive, pause, ShopProcess, TEST_SECRETS, until } from './bench/shop-process.ts';
 import { addLine, cartOf, checkout, inParallel, newCart, orderAtRest } from './bench/shopper.ts';
+import { TcpProxy } from './bench/tcp-proxy.ts';
 import { startSandbox } from './payments/sandbox-server.ts';
 
 const run = promisify(execFile);
@@ -241,8 +243,19 @@ test('on an outside database: seeded by command, one member at a time, taken ove
       });
     });
 
-    await t.test('after kill -9 the next member takes over by itself and has everything', async () => {
+    await t.test('after kill -9 the next member waits for a database that resets connections, and another one takes over by itself and has everything', async () => {
       first.killAll();
+      const busy = await TcpProxy.listen(postgresAt(database.url));
+      try {
+        busy.behave({ kind: 'refuse' });
+        const through = { ...env, DATABASE_URL: throughPort(database.url, busy.port) };
+        const starting = ShopProcess.start({ env: through, dataDir: first.dataDir });
+        await Promise.race([starting, until('the start waits', () => busy.refused >= 2)]);
+        busy.behave({ kind: 'pass' });
+        await (await starting).stop();
+      } finally {
+        await busy.close();
+      }
       shop = await ShopProcess.start({ env, dataDir: first.dataDir });
       const read = await shop.request('GET', `/v1/orders/${placed.body.id}`, { token: cart.token });
       assert.equal(read.status, 200, read.text);

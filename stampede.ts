@@ -78,10 +78,17 @@ program
 
 async function startOne(config: Config, log: Logger): Promise<void> {
   boundHeapGrowth();
-  const { openStorage } = await import('./http/storage.ts');
-  // The database starts, and recovers where it must, while the rest of the shop is loaded.
-  const [storage, { startNode }] = await Promise.all([openStorage(config, log), import('./http/node.ts')]);
-  const node = await startNode(config, storage, { log, version, onFatal: fail });
+  const [{ openStorage }, { patiently }] = await Promise.all([
+    import('./http/storage.ts'),
+    import('./http/patient-start.ts'),
+  ]);
+  const attempt = async () => {
+    // The database starts, and recovers where it must, while the rest of the shop is loaded.
+    const [storage, { startNode }] = await Promise.all([openStorage(config, log), import('./http/node.ts')]);
+    return await startNode(config, storage, { log, version, onFatal: fail });
+  };
+  // Our own database is waited for by who starts it.
+  const node = config.databaseUrl === null ? await attempt() : await patiently(attempt, { log, wanted });
   terminal.serving(node.url, node.notes);
   let stoppingSince: number | null = null;
   const stop = (signal: string) => {
@@ -101,7 +108,12 @@ async function startOne(config: Config, log: Logger): Promise<void> {
   process.on('SIGINT', stop);
   // The supervisor has gone, however it ended; or it had, before this one was ready.
   process.once('disconnect', () => stop('disconnect'));
-  if (terminal === parentProcess && !process.connected) stop('disconnect');
+  if (!wanted()) stop('disconnect');
+}
+
+/** False once the supervisor has gone: nobody would stop what is started then. */
+function wanted(): boolean {
+  return terminal !== parentProcess || process.connected;
 }
 
 async function startSeveral(config: Config, nodes: number, log: Logger): Promise<void> {

@@ -239,14 +239,16 @@ async function seed(env: Readonly<Record<string, string>>): Promise<void> {
 }
 
 /** Where a server listens: `?host=/directory` names a unix socket. */
-function postgresAt(url: string): { port: number; host: string } | { path: string } {
+/** Where a proxy leads that stands before it. */
+export function postgresAt(url: string): { port: number; host: string } | { path: string } {
   const { hostname, port, searchParams } = new URL(url);
   const directory = searchParams.get('host');
   if (directory === null) return { host: hostname, port: Number(port || 5432) };
   return { path: join(directory, `.s.PGSQL.${port || 5432}`) };
 }
 
-function throughPort(url: string, port: number): string {
+/** The same database through a proxy on that port of this machine. */
+export function throughPort(url: string, port: number): string {
   const address = new URL(url);
   address.searchParams.delete('host');
   address.hostname = '127.0.0.1';

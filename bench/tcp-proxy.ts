@@ -37,6 +37,8 @@ export class TcpProxy {
   readonly #server: Server;
   readonly #links = new Set<Link>();
   #behaviour: ProxyBehaviour = PASS;
+  /** Connections that were reset as they came. */
+  refused = 0;
 
   private constructor(server: Server, target: NetConnectOpts) {
     this.#server = server;
@@ -81,6 +83,7 @@ export class TcpProxy {
 
   #link(client: Socket): void {
     if (this.#behaviour.kind === 'refuse') {
+      this.refused++;
       client.on('error', ignore);
       client.resetAndDestroy();
       return;

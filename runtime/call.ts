@@ -2,15 +2,15 @@
  * A command on its way, with whoever waits for it; and the list of all that still wait, so that one coarse sweep can
  * tell each of them in bounded time, however long the database stays away.
  *
- * Stages of a call: `waiting` (undecided: in a mailbox, deferred, or kept while its shard is handed over) → `gated`
- * (decided, behind a commit) or `parked` (decided, until a later decision settles it, then `gated`) → `joining`
+ * Stages of a call: `waiting` (undecided: in a mailbox, deferred, or kept while its shard is handed over) → `rendering` (decided,
+ * and written only once the answer that is recorded with it is there), mostly skipped → `gated` (decided, behind a commit) or `parked` (decided, until a later decision settles it, then `gated`) → `joining`
  * (committed, its answer still being rendered) → `answered`. `forwarded`: another member has it, and answers; or it comes
  * home and is `waiting` again, as is a parked one whose shard was handed over. A sweep may go to `answered` from anywhere;
  * whatever comes later for such a call is dropped.
  */
 import type { ActorRef, KeyRef } from './actor.ts';
 
-export type CallStage = 'waiting' | 'gated' | 'parked' | 'joining' | 'forwarded' | 'answered';
+export type CallStage = 'waiting' | 'rendering' | 'gated' | 'parked' | 'joining' | 'forwarded' | 'answered';
 
 /**
  * `caller`: from outside the cluster; `peer`: from another member, for whoever asked there. The others are the actor
@@ -83,6 +83,7 @@ export function isOver(call: Call): boolean {
 const MARGINS: Readonly<Record<CallStage, number>> = {
   waiting: 0,
   parked: 0,
+  rendering: 1,
   gated: 1,
   joining: 1,
   forwarded: 2,

@@ -128,6 +128,8 @@ export function renderFault(cause: unknown): Fault {
 
 function overdueFault(call: Call): Fault {
   switch (call.stage) {
+    case 'rendering':
+      return new Fault('outcome_unknown', 'decided, but its answer was not there before the deadline');
     case 'gated':
       return call.wrote
         ? new Fault('outcome_unknown', 'decided, but not known to be durable before the deadline')

@@ -122,6 +122,26 @@ it('a keyed write whose answer is never rendered fails in bounded time and lets 
   });
 });
 
+it('a keyed write whose answer comes after its deadline is not said to be without effect; it stands, and a repeat has its answer', async () => {
+  const clock = new ManualClock();
+  let rendered: () => void = () => {};
+  const slow: Responder<ProbeState, ProbeReply> = {
+    render: () => new Promise((resolve) => (rendered = () => resolve({ value: 1, recorded: bytes({ ok: true }) }))),
+    replay: responder.replay,
+  };
+  await inWorld({ clock, responder: slow, limits: { answerMarginMs: 100, renderTimeoutMs: 60_000 } }, async (world) => {
+    await world.ask('a', { kind: 'get' });
+    const add = { kind: 'add', op: 'late' } as const;
+    const late = faultOf(world.ask('a', add, { key: keyOf('k'), render: true, timeoutMs: 1_000 }));
+    clock.advance(1_200);
+    assert.equal(await late, 'outcome_unknown');
+    rendered();
+    const again = await world.ask('a', add, { key: keyOf('k'), render: true });
+    assert.deepEqual(again, { ok: true, replayed: true });
+    assert.deepEqual(world.stored('a').seqs, [1]);
+  });
+});
+
 it('an actor evicted while an answer was being rendered tells that caller, and writes nothing of it', async () => {
   let rendered: () => void = () => {};
   const slow: Responder<ProbeState, ProbeReply> = {

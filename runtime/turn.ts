@@ -172,7 +172,10 @@ export class Turns {
       if (followed) stages.mark('encode');
       const plain = this.#answering.isPlain(draft);
       if (plain || this.#answer(draft)) this.#seal(draft, plain);
-      else cell.status = 'rendering';
+      else {
+        cell.status = 'rendering';
+        call.stage = 'rendering';
+      }
     } catch (error) {
       this.#broken(cell, call, draft, error);
     } finally {

@@ -9,6 +9,7 @@ import { type Lease, LoopLease } from '../runtime/lease.ts';
 import type { Candidate, MemberIdentity } from '../runtime/member-store.ts';
 import type { ClusterMembership } from '../runtime/members.ts';
 import { Refusal } from '../runtime/refusal.ts';
+import { Busy } from './busy.ts';
 import { type Database, openDatabase } from './database.ts';
 import { type LeaseClock, ThreadLease } from './lease.ts';
 import { PgMemberStore } from './member-store.ts';
@@ -96,7 +97,7 @@ export async function join(options: JoinOptions): Promise<ClusterMembership> {
       report: options.database.options.log,
     });
     try {
-      if (!(await lease.first())) throw new Error('this node was taken over while it joined');
+      if (!(await lease.first())) throw new Busy('this node was taken over while it joined');
       await member.look();
     } catch (error) {
       // The next start should not have to wait for a lease that nobody holds.

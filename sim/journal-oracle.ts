@@ -85,7 +85,8 @@ export class JournalOracle {
       const shadow = this.#apply(row, commit.order);
       if (shadow !== null) charging.push(shadow);
     }
-    for (const shadow of charging) this.#isPinned(shadow);
+    // One that has gone on in the same batch asks for no money: what an order asks for follows from what is durable.
+    for (const shadow of charging) if ((shadow.state as OrderState).phase === 'charging') this.#isPinned(shadow);
     for (const row of batch.snapshots) this.#snapshot(row);
     for (const row of batch.answers) this.#answer(row);
   }

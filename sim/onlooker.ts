@@ -11,8 +11,8 @@ export class Onlooker extends Person {
     await this.idle(this.random.int(0, 300));
     while (this.open) {
       const glances = this.random.chance(0.2) ? this.random.int(2, 5) : 1;
-      for (let i = 1; i < glances; i++) void this.#glance();
-      if (this.random.chance(0.5)) void this.#glance();
+      for (let i = 1; i < glances; i++) this.beside(this.#glance());
+      if (this.random.chance(0.5)) this.beside(this.#glance());
       else await this.#glance();
       await this.idle(this.random.delay(40));
     }
@@ -20,7 +20,7 @@ export class Onlooker extends Person {
 
   /** All at one node, at the same time. */
   crowd(node: string, calls: number): void {
-    for (let i = 0; i < calls; i++) void this.#glance(node);
+    for (let i = 0; i < calls; i++) this.beside(this.#glance(node));
   }
 
   async #glance(node?: string): Promise<void> {

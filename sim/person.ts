@@ -58,6 +58,8 @@ export interface Rumours {
 
 export interface Client {
   readonly name: string;
+  /** Nothing of what it does beside its run is on its way. */
+  readonly quiet: boolean;
   run(): Promise<void>;
 }
 
@@ -85,6 +87,7 @@ export abstract class Person implements Client {
   protected readonly rumours: Rumours;
   readonly #connection: WorldClient;
   #intents = 0;
+  #beside = 0;
 
   constructor(name: string, options: WorkloadOptions, rumours: Rumours) {
     this.name = name;
@@ -95,6 +98,22 @@ export abstract class Person implements Client {
   }
 
   abstract run(): Promise<void>;
+
+  get quiet(): boolean {
+    return this.#beside === 0;
+  }
+
+  /** What nobody waits for: a second tab, a glance, a copy. */
+  protected beside(work: Promise<unknown>): void {
+    this.#beside++;
+    const over = (): void => {
+      this.#beside--;
+    };
+    work.then(over, (error: unknown) => {
+      over();
+      throw error;
+    });
+  }
 
   protected get open(): boolean {
     return this.#connection.now() < this.options.until;
@@ -145,12 +164,12 @@ export abstract class Person implements Client {
     let outcome: Outcome = { kind: 'lost' };
     for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
       // Impatient: a second try while the first is still on its way.
-      if (attempt === 0 && this.random.chance(0.08)) void this.attempt(intent, ref, command, key, more);
+      if (attempt === 0 && this.random.chance(0.08)) this.beside(this.attempt(intent, ref, command, key, more));
       outcome = await this.attempt(intent, ref, command, key, more);
       // Told that nothing was done, some leave it at that.
       const refused = outcome.kind === 'fault' && RETRIED.has(outcome.code) && this.random.chance(0.7);
       if (!leavesOpen(outcome) && !refused && !isInProgress(outcome)) {
-        if (outcome.kind === 'reply' && this.random.chance(0.1)) void this.#echo(intent, ref, command, key, more);
+        if (outcome.kind === 'reply' && this.random.chance(0.1)) this.beside(this.#echo(intent, ref, command, key, more));
         return outcome;
       }
       await this.sleep(this.random.int(20, tempo.askTimeoutMs / 5) * (attempt + 1));
@@ -160,7 +179,9 @@ export abstract class Person implements Client {
 
   /** What was answered is asked for once more under its key, some time later. */
   async #echo(intent: string, ref: ActorRef, command: Command, key: KeyRef, more: AskOptions): Promise<void> {
-    await this.sleep(this.random.int(1, 1_200));
+    const delayMs = this.random.int(1, 1_200);
+    if (this.#connection.now() + delayMs >= this.options.until) return;
+    await this.sleep(delayMs);
     if (this.open) await this.attempt(intent, ref, command, key, more);
   }
 

@@ -21,7 +21,7 @@ export class Postman extends Person {
   notify(orderId: string): void {
     const doubled = this.#weather.strength('notices_doubled', 'payments');
     const copies = doubled > 0 ? this.random.int(1, COPIES_MAX) : this.random.int(0, 1);
-    for (let i = 0; i < copies; i++) void this.#bring(orderId, doubled);
+    for (let i = 0; i < copies; i++) this.beside(this.#bring(orderId, doubled));
   }
 
   async #bring(orderId: string, doubled: number): Promise<void> {

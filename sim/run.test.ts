@@ -26,6 +26,16 @@ test('whatever the faults of ten seeds do, no oracle objects, and the histories 
   }
 });
 
+/** In each of them an oracle once objected, to the product or to the simulator itself (`CHANGELOG.md`). */
+const REGRESSIONS = [7_283, 52_175, 56_186];
+
+test('seeds in which something was found stay without objection', async () => {
+  for (const seed of REGRESSIONS) {
+    const { violations } = await runSeed({ seed });
+    assert.deepEqual(violations, [], `seed ${seed}: npm run sim -- --seed ${seed}`);
+  }
+});
+
 test('one seed is one history, another seed another', async () => {
   const digests: string[] = [];
   for (const seed of [17, 17, 18]) digests.push((await runSeed({ seed })).history.digest());

@@ -58,10 +58,10 @@ export class Shopper extends Person {
   async #edit(ref: ActorRef, seen: Answer | null): Promise<Outcome> {
     const { random } = this;
     if (random.chance(0.2)) return this.look(ref, true);
-    if (random.chance(0.15)) void this.look(ref, true);
+    if (random.chance(0.15)) this.beside(this.look(ref, true));
     const command = this.#command(seen);
     if (random.chance(0.6)) return this.insist(ref, command, { render: true });
-    if (random.chance(0.2)) void this.attempt(this.newIntent(), ref, this.#command(seen), null, { render: true });
+    if (random.chance(0.2)) this.beside(this.attempt(this.newIntent(), ref, this.#command(seen), null, { render: true }));
     return this.attempt(this.newIntent(), ref, command, null, { render: true });
   }
 
@@ -73,7 +73,7 @@ export class Shopper extends Person {
       if (looked?.kind === 'cart') seen = looked;
       if (seen?.kind !== 'cart') return;
       const command = this.#payment(seen.quote.total + (random.chance(0.03) ? 1 : 0));
-      if (random.chance(0.15)) void this.insist(ref, this.#payment(seen.quote.total), { render: true });
+      if (random.chance(0.15)) this.beside(this.insist(ref, this.#payment(seen.quote.total), { render: true }));
       const answer = answerOf(await this.insist(ref, command, { render: true }));
       if (answer?.kind === 'order') {
         await this.#after(answer.order.id);

@@ -65,7 +65,7 @@ export class Worker extends Person {
       const rows = front.openOutbox();
       if (rows.length === 0) continue;
       const row = this.random.pick(rows);
-      if (this.random.chance(0.15)) void this.work(row);
+      if (this.random.chance(0.15)) this.beside(this.work(row));
       await this.work(row);
     }
     void this.#finish();

@@ -48,7 +48,8 @@ export class Workload {
 
   /** True once every client has done what it had begun. */
   get done(): boolean {
-    return this.#busy === 0;
+    const all = [this.#supplier, this.#crowd, this.#postman, ...this.clients];
+    return this.#busy === 0 && all.every(({ quiet }) => quiet);
   }
 
   start(): void {
