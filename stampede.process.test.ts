@@ -243,25 +243,28 @@ test('on an outside database: seeded by command, one member at a time, taken ove
       });
     });
 
-    await t.test('after kill -9 the next member waits for a database that resets connections, and another one takes over by itself and has everything', async () => {
-      first.killAll();
-      const busy = await TcpProxy.listen(postgresAt(database.url));
-      try {
-        busy.behave({ kind: 'refuse' });
-        const through = { ...env, DATABASE_URL: throughPort(database.url, busy.port) };
-        const starting = ShopProcess.start({ env: through, dataDir: first.dataDir });
-        await Promise.race([starting, until('the start waits', () => busy.refused >= 2)]);
-        busy.behave({ kind: 'pass' });
-        await (await starting).stop();
-      } finally {
-        await busy.close();
-      }
-      shop = await ShopProcess.start({ env, dataDir: first.dataDir });
-      const read = await shop.request('GET', `/v1/orders/${placed.body.id}`, { token: cart.token });
-      assert.equal(read.status, 200, read.text);
-      assert.equal(read.body.state, 'confirmed');
-      assert.equal(read.body.email, 'shopper@example.com');
-    });
+    await t.test(
+      'after kill -9 the next member waits for a database that resets connections, and another one takes over by itself and has everything',
+      async () => {
+        first.killAll();
+        const busy = await TcpProxy.listen(postgresAt(database.url));
+        try {
+          busy.behave({ kind: 'refuse' });
+          const through = { ...env, DATABASE_URL: throughPort(database.url, busy.port) };
+          const starting = ShopProcess.start({ env: through, dataDir: first.dataDir });
+          await Promise.race([starting, until('the start waits', () => busy.refused >= 2)]);
+          busy.behave({ kind: 'pass' });
+          await (await starting).stop();
+        } finally {
+          await busy.close();
+        }
+        shop = await ShopProcess.start({ env, dataDir: first.dataDir });
+        const read = await shop.request('GET', `/v1/orders/${placed.body.id}`, { token: cart.token });
+        assert.equal(read.status, 200, read.text);
+        assert.equal(read.body.state, 'confirmed');
+        assert.equal(read.body.email, 'shopper@example.com');
+      },
+    );
   } finally {
     await shop?.stop();
     await shop?.cleanUp();

@@ -169,7 +169,8 @@ export abstract class Person implements Client {
       // Told that nothing was done, some leave it at that.
       const refused = outcome.kind === 'fault' && RETRIED.has(outcome.code) && this.random.chance(0.7);
       if (!leavesOpen(outcome) && !refused && !isInProgress(outcome)) {
-        if (outcome.kind === 'reply' && this.random.chance(0.1)) this.beside(this.#echo(intent, ref, command, key, more));
+        if (outcome.kind === 'reply' && this.random.chance(0.1))
+          this.beside(this.#echo(intent, ref, command, key, more));
         return outcome;
       }
       await this.sleep(this.random.int(20, tempo.askTimeoutMs / 5) * (attempt + 1));

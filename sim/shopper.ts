@@ -61,7 +61,8 @@ export class Shopper extends Person {
     if (random.chance(0.15)) this.beside(this.look(ref, true));
     const command = this.#command(seen);
     if (random.chance(0.6)) return this.insist(ref, command, { render: true });
-    if (random.chance(0.2)) this.beside(this.attempt(this.newIntent(), ref, this.#command(seen), null, { render: true }));
+    if (random.chance(0.2))
+      this.beside(this.attempt(this.newIntent(), ref, this.#command(seen), null, { render: true }));
     return this.attempt(this.newIntent(), ref, command, null, { render: true });
   }
 
