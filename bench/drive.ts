@@ -6,7 +6,7 @@ import { fork } from 'node:child_process';
 import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import type { Door, GeneratorJob, GeneratorResult } from './generator.ts';
-import { cpuSince, cpuTable, machineBusyMs, median } from './machine.ts';
+import { cpuSince, cpuTable, machineBusyMs } from './machine.ts';
 import type { Pace } from './pacer.ts';
 
 export interface Run extends GeneratorResult {
@@ -36,11 +36,6 @@ export interface Target {
   readonly groups?: Readonly<Record<string, () => readonly number[]>>;
   /** Told of each run's acknowledged answers per door and request. */
   readonly onAcknowledged?: (acknowledged: readonly (readonly number[])[]) => void;
-}
-
-/** Median over the rounds of one target's rate ÷ another's in the same round. */
-export function ratio(perRound: readonly (readonly number[])[], over: number, under: number): number {
-  return median(perRound.map((rates) => (rates[over] ?? Number.NaN) / (rates[under] ?? Number.NaN)));
 }
 
 /**

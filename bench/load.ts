@@ -10,19 +10,22 @@
  *
  *   npm run bench:load [-- --quick] [--seconds 4] [--rounds 3] [--connections 1,64,256]
  */
-import { type ChildProcess, fork } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import pg from 'pg';
-import { drive, GENERATOR_LIMITED, type Run, ratio, type Target } from './drive.ts';
+import { stockedSku } from './arena.ts';
+import { GENERATOR_LIMITED, type Target } from './drive.ts';
 import { get, post } from './http-request.ts';
 import { machine, median, residentBytes } from './machine.ts';
+import { oneRowCommitUs } from './one-row-commit.ts';
+import { Peer } from './peer-process.ts';
 import { withoutOffers } from './plain-shop.ts';
+import { alternate, type Row } from './rounds.ts';
 import { DEFAULT_SERVER, scratchDatabase } from './scratch-database.ts';
 import { ShopProcess } from './shop-process.ts';
-import { addLine, inParallel, newCart, setAvailable } from './shopper.ts';
+import { missingAdds } from './shop-targets.ts';
+import { inParallel, newCart } from './shopper.ts';
 
 export interface LoadOptions {
   readonly connections: readonly number[];
@@ -64,23 +67,31 @@ export interface LoadReport {
   readonly residentMiB: number;
 }
 
+/** Of each measurement of a one-row commit; a fifth of them is warm-up. */
+const COMMITS = 1_500;
+
 export async function benchLoad(options: LoadOptions): Promise<LoadReport> {
   const { tell } = options;
   tell(`machine: ${machine()}`);
   const database = await scratchDatabase(options.server, 'stampede_bench');
-  const children: ChildProcess[] = [];
+  const peers: Peer[] = [];
+  const peer = async (file: string, args: readonly string[] = []) => {
+    const started = await Peer.start(file, args);
+    peers.push(started);
+    return started;
+  };
   let shop = await ShopProcess.start();
   const firstStartMs = shop.readyMs;
   tell(`first start on an empty directory: ${Math.round(firstStartMs)} ms`);
   try {
     await withoutOffers(shop);
-    const echo = await peer('echo.js', [], children);
-    const row = await peer('fastify-row.js', [database.url], children);
+    const echo = await peer('echo');
+    const row = await peer('fastify-row', [database.url]);
     const catalogue = (await shop.request('GET', '/v1/products?limit=100')).body.items;
     const sku: string = catalogue.find(
       (p: { holdAt: string; maxPerOrder?: number }) => p.holdAt === 'checkout' && !p.maxPerOrder,
     ).sku;
-    const hot = await hotSku(shop);
+    const hot = await stockedSku(shop, 'BENCH-HOT', 100_000_000);
     tell(`making ${options.carts} carts`);
     const carts = await inParallel(options.carts, 64, () => newCart(shop));
     const hotCarts = await inParallel(Math.min(options.carts, 2000), 64, () => newCart(shop));
@@ -89,8 +100,8 @@ export async function benchLoad(options: LoadOptions): Promise<LoadReport> {
     const targets: Record<'echo' | 'add' | 'row' | 'hold' | 'read', Target> = {
       echo: {
         name: 'bare uWebSockets.js echo',
-        doors: [{ port: echo.port, requests: [post('/echo', { sku, quantity: 1 })] }],
-        pids: () => [echo.pid],
+        doors: echo.doors([post('/echo', { sku, quantity: 1 })]),
+        pids: () => echo.pids,
       },
       add: {
         name: 'durable, priced add-to-cart',
@@ -107,8 +118,8 @@ export async function benchLoad(options: LoadOptions): Promise<LoadReport> {
       },
       row: {
         name: 'fastify + pg row update',
-        doors: [{ port: row.port, requests: [post('/hold', { sku: 'hot', quantity: 1 })] }],
-        pids: () => [row.pid, ...database.backends()],
+        doors: row.doors([post('/hold', { sku: 'hot', quantity: 1 })]),
+        pids: () => [...row.pids, ...database.backends()],
       },
       hold: {
         name: 'holds on one hot sku',
@@ -131,32 +142,32 @@ export async function benchLoad(options: LoadOptions): Promise<LoadReport> {
     const readToEcho: Record<string, number> = {};
     const commitsUs: number[] = [];
     const addToCommits: number[] = [];
+    const common = { rounds: options.rounds, msEach: options.secondsEach * 1000, tell };
     for (const connections of options.connections) {
-      const rounds = await alternate([targets.echo, targets.add, targets.read], connections, options, async (runs) => {
-        if (connections !== 1) return;
-        const commitUs = await oneRowCommit(database.url);
-        commitsUs.push(commitUs);
-        addToCommits.push((runs[1]?.latencyUs.p50 ?? Number.NaN) / commitUs);
+      const rounds = await alternate([targets.echo, targets.add, targets.read], {
+        ...common,
+        connections,
+        afterRound: async (runs) => {
+          if (connections !== 1) return;
+          const commitUs = await oneRowCommitUs(database.url, COMMITS);
+          commitsUs.push(commitUs);
+          addToCommits.push((runs[1]?.latencyUs.p50 ?? Number.NaN) / commitUs);
+        },
       });
-      rows.push(...rounds.rows);
-      addToEcho[connections] = ratio(rounds.perRound, 1, 0);
-      readToEcho[connections] = ratio(rounds.perRound, 2, 0);
+      rows.push(...rounds.rows.map(loadRow));
+      addToEcho[connections] = rounds.ratio(1, 0).value;
+      readToEcho[connections] = rounds.ratio(2, 0).value;
     }
-    const most = options.connections.at(-1) ?? 256;
-    const hot256 = await alternate([targets.row, targets.hold], most, options);
-    rows.push(...hot256.rows);
-    const holdToRowUpdate = ratio(hot256.perRound, 1, 0);
+    const connections = options.connections.at(-1) ?? 256;
+    const holds = await alternate([targets.row, targets.hold], { ...common, connections });
+    rows.push(...holds.rows.map(loadRow));
+    const holdToRowUpdate = holds.ratio(1, 0).value;
     const residentMiB = residentBytes(shop.child.pid ?? 0) / 2 ** 20;
 
     tell('kill -9 of everything, then every acknowledged add is counted');
     shop.killAll();
     shop = await ShopProcess.start({ dataDir: shop.dataDir, port: shop.port });
-    const counted = await inParallel(carts.length, 64, async (index) => {
-      const cart = carts[index];
-      const answer = await shop.request('GET', `/v1/carts/${cart?.id}`, { token: cart?.token ?? '' });
-      const there = answer.status === 200 ? Number(answer.body.lines[0]?.quantity ?? 0) : 0;
-      return Math.max(0, (adds[index] ?? 0) - there);
-    });
+    const missing = await missingAdds(shop, carts, adds);
     const report: LoadReport = {
       machine: machine(),
       rows,
@@ -169,116 +180,34 @@ export async function benchLoad(options: LoadOptions): Promise<LoadReport> {
       restartMs: shop.readyMs,
       carts: carts.length + hotCarts.length,
       acknowledgedAdds: adds.reduce((sum, n) => sum + n, 0),
-      missingAdds: counted.reduce((sum, n) => sum + n, 0),
+      missingAdds: missing,
       residentMiB,
     };
     for (const line of describe(report)) tell(line);
     return report;
   } finally {
-    for (const child of children) child.kill('SIGKILL');
+    for (const peer of peers) peer.close();
     await shop.cleanUp();
     await database.drop();
   }
 }
 
-/** Runs the targets in turn, A B A B …; rows are medians over the rounds. */
-async function alternate(
-  targets: readonly Target[],
-  connections: number,
-  options: LoadOptions,
-  afterRound: (runs: readonly Run[]) => Promise<void> = async () => {},
-): Promise<{ rows: LoadRow[]; perRound: number[][] }> {
-  const runs: Run[][] = targets.map(() => []);
-  for (let round = 0; round < options.rounds; round++) {
-    for (const [index, target] of targets.entries()) {
-      const run = await drive(target, connections, options.secondsEach * 1000);
-      options.tell(
-        `${String(connections).padStart(4)} conn  ${target.name.padEnd(28)} ${Math.round(run.perSecond).toString().padStart(7)}/s  p50 ${run.latencyUs.p50} µs`,
-      );
-      runs[index]?.push(run);
-    }
-    await afterRound(runs.flatMap((own) => own.slice(-1)));
-  }
-  const rows = targets.map((target, index): LoadRow => {
-    const own = runs[index] ?? [];
-    const of = (pick: (run: Run) => number) => median(own.map(pick));
-    const rates = own.map((run) => run.perSecond);
-    const failures: Record<string, number> = {};
-    for (const run of own)
-      for (const [name, count] of Object.entries(run.failures)) failures[name] = (failures[name] ?? 0) + count;
-    return {
-      connections,
-      target: target.name,
-      perSecond: of((run) => run.perSecond),
-      spread: [Math.min(...rates), Math.max(...rates)],
-      p50Us: of((run) => run.latencyUs.p50),
-      p99Us: of((run) => run.latencyUs.p99),
-      serverCpuUs: of((run) => run.serverCpuUsPerRequest),
-      generatorCpuUs: of((run) => run.generatorCpuUsPerRequest),
-      generatorShare: of((run) => run.generatorShare),
-      othersShare: of((run) => run.othersShare),
-      failures,
-    };
-  });
-  const perRound = Array.from({ length: options.rounds }, (_, round) =>
-    runs.map((own) => own[round]?.perSecond ?? Number.NaN),
-  );
-  return { rows, perRound };
-}
-
-async function peer(
-  file: string,
-  args: readonly string[],
-  children: ChildProcess[],
-): Promise<{ port: number; pid: number }> {
-  const child = fork(fileURLToPath(new URL(`./peers/${file}`, import.meta.url)), args);
-  children.push(child);
-  const { port } = await new Promise<{ port: number }>((resolve, reject) => {
-    child.once('message', (message) => resolve(message as { port: number }));
-    child.once('exit', (code) => reject(new Error(`${file} ended with ${code}`)));
-  });
-  return { port, pid: child.pid ?? 0 };
-}
-
-/** A sku held at the cart, without a limit for each order and with more stock than any run can take. */
-async function hotSku(shop: ShopProcess): Promise<string> {
-  const sku = 'BENCH-HOT';
-  const put = await shop.admin('PUT', `/v1/admin/products/${sku}`, {
-    body: {
-      name: 'The hot one',
-      description: 'What everybody wants at the same second.',
-      category: 'bench',
-      prices: { USD: 4900 },
-      taxCategory: 'standard',
-      holdAt: 'cart',
-      holdTtlMs: 3_600_000,
-    },
-  });
-  if (put.status >= 300) throw new Error(`hot sku: ${put.status} ${put.text}`);
-  await setAvailable(shop, sku, 100_000_000);
-  const probe = await newCart(shop);
-  const held = await addLine(shop, probe, sku);
-  if (held.status !== 200) throw new Error(`hot sku: ${held.status} ${held.text}`);
-  return sku;
-}
-
-/** Median of one-row durable commits over one connection, in microseconds: what a durable answer cannot beat at one connection. */
-async function oneRowCommit(url: string): Promise<number> {
-  const client = new pg.Client({ connectionString: url });
-  await client.connect();
-  try {
-    await client.query('CREATE TABLE IF NOT EXISTS one_row (id bigserial PRIMARY KEY, payload bytea NOT NULL)');
-    const query = { name: 'one', text: 'INSERT INTO one_row (payload) VALUES ($1)', values: [Buffer.alloc(120, 1)] };
-    const times: number[] = [];
-    for (let i = 0; i < 1500; i++) {
-      const started = performance.now();
-      await client.query(query);
-      if (i >= 300) times.push((performance.now() - started) * 1000);
-    }
-    return median(times);
-  } finally {
-    await client.end();
-  }
+/** What of a row goes into the report. */
+function loadRow({ name, connections, perSecond, spread, p50Us, p99Us, ...row }: Row): LoadRow {
+  const { serverCpuUs, generatorCpuUs, generatorShare, othersShare, failures } = row;
+  return {
+    connections,
+    target: name,
+    perSecond,
+    spread,
+    p50Us: Math.round(p50Us),
+    p99Us: Math.round(p99Us),
+    serverCpuUs,
+    generatorCpuUs,
+    generatorShare,
+    othersShare,
+    failures,
+  };
 }
 
 function describe(report: LoadReport): string[] {

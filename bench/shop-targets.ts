@@ -7,6 +7,7 @@ import type { Target } from './drive.ts';
 import { get, post, request } from './http-request.ts';
 import { emptyCarts } from './numbered-carts.ts';
 import type { Peer } from './peer-process.ts';
+import type { ShopProcess } from './shop-process.ts';
 import { addLine, type CartHandle, inParallel, newCart } from './shopper.ts';
 
 export interface ShopTargets {
@@ -85,16 +86,24 @@ export interface Recount {
 /** Kills everything with `kill -9`, starts the shop again and looks for each acknowledged add. */
 export async function recountAfterKill(arena: Arena, { carts, acknowledged }: ShopTargets): Promise<Recount> {
   await arena.killAndRestart();
-  const { shop } = arena;
+  return {
+    acknowledged: acknowledged.reduce((sum, n) => sum + n, 0),
+    missing: await missingAdds(arena.shop, carts, acknowledged),
+    restartMs: arena.shop.readyMs,
+  };
+}
+
+/** How many of the acknowledged adds are not in their carts. */
+export async function missingAdds(
+  shop: ShopProcess,
+  carts: readonly CartHandle[],
+  acknowledged: readonly number[],
+): Promise<number> {
   const missing = await inParallel(carts.length, 64, async (index) => {
     const { id, token } = carts[index] as CartHandle;
     const answer = await shop.request('GET', `/v1/carts/${id}`, { token });
     const there = answer.status === 200 ? Number(answer.body.lines[0]?.quantity ?? 0) : 0;
     return Math.max(0, (acknowledged[index] ?? 0) - there);
   });
-  return {
-    acknowledged: acknowledged.reduce((sum, n) => sum + n, 0),
-    missing: missing.reduce((sum, n) => sum + n, 0),
-    restartMs: shop.readyMs,
-  };
+  return missing.reduce((sum, n) => sum + n, 0);
 }
