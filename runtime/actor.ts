@@ -90,6 +90,21 @@ export interface Decision<Event, Reply> {
   readonly hasten?: true;
   readonly outboxAdd?: readonly OutboxAdd[];
   readonly outboxClose?: readonly string[];
+  readonly consult?: Consultation<Event, Reply>;
+}
+
+/**
+ * The first message that a decision would send, and what is decided in its place where the receiver can be asked at once and both become
+ * durable together (`carry.ts`): one row, where asking, waiting and taking the answer are two. Only for calls without a key.
+ */
+export interface Consultation<Event, Reply> {
+  readonly to: ActorRef;
+  readonly command: unknown;
+  /**
+   * @param reply what the receiver has decided. Where it has changed something for the sender, what this returns must have events.
+   * @returns null: it stays with the decision that consults. The context of `decide` is another turn's by now.
+   */
+  instead(reply: unknown): Decision<Event, Reply> | null;
 }
 
 export interface ActorType<State, Command, Event, Reply> {

@@ -12,6 +12,7 @@ export function entriesOf(entry: Entry): readonly Entry[] {
 export function canBeWritten(first: Entry): boolean {
   const { unit } = first;
   if (unit === null) return hasFuture(first.cell);
+  if (unit.broken === true) return false;
   return unit.entries.every(({ cell }) => hasFuture(cell)) && unit.rests.every(hasFuture);
 }
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
 import fc from 'fast-check';
-import type { ActorType } from './actor.ts';
+import type { ActorType, Decision } from './actor.ts';
 import { Fault } from './fault.ts';
 import { settle } from './fixture.ts';
 import { AppendError, type Batch } from './journal.ts';
@@ -45,10 +45,12 @@ interface Buyer {
 }
 type BuyerCommand =
   | { readonly kind: 'buy'; readonly op: string }
+  /** The same, asking within the turn where that can be; by `how` it breaks after it was told. */
+  | { readonly kind: 'rush'; readonly op: string; readonly how?: 'broken' }
   /** Had from elsewhere: asks nobody. */
   | { readonly kind: 'note'; readonly op: string }
   | { readonly kind: 'look' };
-type BuyerEvent = { readonly kind: 'wants' | 'got' | 'missed'; readonly op: string };
+type BuyerEvent = { readonly kind: 'wants' | 'got' | 'missed' | 'broken'; readonly op: string };
 type BuyerReply = { readonly ok: boolean; readonly got: readonly string[] };
 
 const buyer: ActorType<Buyer, BuyerCommand, BuyerEvent, BuyerReply> = {
@@ -59,6 +61,22 @@ const buyer: ActorType<Buyer, BuyerCommand, BuyerEvent, BuyerReply> = {
     switch (command.kind) {
       case 'buy':
         return { events: [{ kind: 'wants', op: command.op }], park: command.op };
+      case 'rush': {
+        const { op, how } = command;
+        const before = [...state.got];
+        const asked: Decision<BuyerEvent, BuyerReply> = { events: [{ kind: 'wants', op }], park: op };
+        return {
+          ...asked,
+          consult: {
+            to: { type: 'stall', id: 's' },
+            command: { kind: 'take', op } satisfies StallCommand,
+            instead(reply) {
+              if (!(reply as { ok: boolean }).ok) return { reply: { ok: false, got: before } };
+              return { events: [{ kind: how ?? 'got', op }], reply: { ok: true, got: [...before, op] } };
+            },
+          },
+        };
+      }
       case 'note':
         return { events: [{ kind: 'got', op: command.op }], reply: { ok: true, got: [...state.got, command.op] } };
       case 'look':
@@ -75,6 +93,7 @@ const buyer: ActorType<Buyer, BuyerCommand, BuyerEvent, BuyerReply> = {
     }
   },
   apply(state, { kind, op }) {
+    if (kind === 'broken') throw new TypeError('broken');
     if (kind === 'wants') state.wants.push(op);
     else {
       state.wants = state.wants.filter((other) => other !== op);
@@ -107,6 +126,11 @@ class Market {
 
   buy(who: string, op: string): Promise<BuyerReply> {
     return this.system.ask({ type: 'buyer', id: who }, { kind: 'buy', op }) as Promise<BuyerReply>;
+  }
+
+  rush(who: string, op: string, how?: 'broken'): Promise<BuyerReply> {
+    const command: BuyerCommand = { kind: 'rush', op, ...(how === undefined ? {} : { how }) };
+    return this.system.ask({ type: 'buyer', id: who }, command) as Promise<BuyerReply>;
   }
 
   async got(who: string): Promise<readonly string[]> {
@@ -175,6 +199,69 @@ it('what is asked, taken and known is one batch, and writes no timer for the tim
     );
     assert.deepEqual(batch?.timers, []);
     assert.equal(market.system.stats.carried, 1);
+  });
+});
+
+it('who asks within its turn writes one row, in one batch with what the other has decided', async () => {
+  await inMarket(async (market) => {
+    await market.taken();
+    await market.got('b');
+    market.batches.length = 0;
+    assert.deepEqual(await market.rush('b', 'op'), { ok: true, got: ['op'] });
+    assert.deepEqual(
+      market.batches.map(({ events }) => events.map(({ type, seq }) => [type, seq])),
+      [
+        [
+          ['stall', 1],
+          ['buyer', 1],
+        ],
+      ],
+    );
+    assert.equal(market.system.stats.consulted, 1);
+    await market.crash();
+    assert.deepEqual([await market.got('b'), await market.taken()], [['op'], ['op']]);
+  });
+});
+
+it('who is turned away within its turn writes nothing, and hears it once what the other rests on is durable', async () => {
+  await inMarket(async (market) => {
+    await market.taken();
+    for (const who of ['a', 'b']) await market.got(who);
+    let commitHeld: () => void = () => {};
+    market.intercept = (_batch, commit) => new Promise((resolve) => (commitHeld = () => resolve(commit())));
+    const taken = Array.from({ length: UNITS }, (_, i) => market.rush('a', `op${i}`));
+    await settle();
+    let answered = false;
+    const last = market.rush('b', 'last').finally(() => (answered = true));
+    await settle();
+    assert.equal(answered, false);
+    market.intercept = (_batch, commit) => commit();
+    commitHeld();
+    assert.deepEqual(await last, { ok: false, got: [] });
+    await Promise.all(taken);
+    market.batches.length = 0;
+    assert.equal((await market.rush('b', 'later')).ok, false);
+    assert.deepEqual(market.batches, [], 'nobody is behind a commit');
+  });
+});
+
+it('a turn that breaks after another actor was asked leaves nothing of what that one decided for it', async () => {
+  await inMarket(async (market) => {
+    await market.taken();
+    for (const who of ['a', 'b']) await market.got(who);
+    const broken = market.rush('b', 'op', 'broken');
+    const beside = market.rush('a', 'other');
+    await assert.rejects(broken, (error) => error instanceof Fault && error.code === 'internal');
+    // It may rest on the state that broke, and is then told so.
+    const other = await beside.then(
+      ({ ok }) => ok,
+      (error: unknown) => error instanceof Fault && error.retryable,
+    );
+    assert.equal(other, true);
+    await market.crash();
+    assert.deepEqual(await market.got('b'), []);
+    assert.equal((await market.taken()).includes('op'), false);
+    assert.deepEqual(await market.taken(), await market.got('a'));
   });
 });
 
@@ -266,11 +353,14 @@ it('an actor whose unit cannot be written is not loaded before what it had decid
   });
 });
 
-type Step = { readonly do: 'buy'; readonly who: number } | { readonly do: 'settle' | 'crash' | 'evict' | 'look' };
+type Step =
+  | { readonly do: 'buy' | 'rush' | 'break'; readonly who: number }
+  | { readonly do: 'settle' | 'crash' | 'evict' | 'look' };
 type Trouble = 'none' | 'refused' | 'lost before' | 'lost after' | 'away' | 'slow';
 
 const step: fc.Arbitrary<Step> = fc.oneof(
-  { weight: 8, arbitrary: fc.record({ do: fc.constant('buy' as const), who: fc.nat(5) }) },
+  { weight: 8, arbitrary: fc.record({ do: fc.constantFrom('buy' as const, 'rush' as const), who: fc.nat(5) }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant('break' as const), who: fc.nat(5) }) },
   { weight: 4, arbitrary: fc.record({ do: fc.constantFrom('settle' as const, 'look' as const) }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constantFrom('crash' as const, 'evict' as const) }) },
 );
@@ -305,10 +395,14 @@ it('whatever goes wrong: who was told to have a unit has it, nobody is turned aw
           const told: { readonly who: string; readonly op: string; readonly ok: boolean }[] = [];
           const asked: Promise<unknown>[] = [];
           for (const [index, one] of steps.entries()) {
-            if (one.do === 'buy') {
+            if (one.do === 'buy' || one.do === 'rush' || one.do === 'break') {
               const who = `b${one.who}`;
               const op = `op${index}`;
-              const answer = market.buy(who, op).then(({ ok }) => told.push({ who, op, ok }));
+              const buying =
+                one.do === 'buy'
+                  ? market.buy(who, op)
+                  : market.rush(who, op, one.do === 'break' ? 'broken' : undefined);
+              const answer = buying.then(({ ok }) => told.push({ who, op, ok }));
               asked.push(answer.catch((error: unknown) => assert.ok(error instanceof Fault, String(error))));
             } else if (one.do === 'settle') await settle(3);
             else if (one.do === 'look') asked.push(market.taken().catch(() => {}));

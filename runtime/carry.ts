@@ -7,11 +7,14 @@
  * a batch or by the cutting up of a refused one, and where one of them cannot be written none is. Nobody outside has heard of any
  * of them before that: who asks the receiver meanwhile waits behind its entry, as always.
  *
+ * Where a decision says so (`Decision.consult`), its first message is carried before it is applied: the receiver's answer is known then, and the
+ * sender needs no entry for the question.
+ *
  * A message is carried only to an actor that is in memory and free, of a type that says that it never parks, defers or renders
  * (`ActorType.carried`). Whatever is not carried to its end stays pending and is sent after the commit, under the same id, as
  * any other; a receiver takes what it gets twice as one, because it must anyway.
  */
-import type { ActorRef, Effect } from './actor.ts';
+import type { ActorRef, Consultation, Decision, Effect } from './actor.ts';
 import { Call } from './call.ts';
 import type { Cell, Entry, Unit } from './cell.ts';
 import { invariant } from './fault.ts';
@@ -25,6 +28,14 @@ export interface CarrierOptions {
   readonly reach: (to: ActorRef, sender: Cell) => Cell | null;
   readonly turn: (cell: Cell, call: Call) => void;
   readonly run: (cell: Cell) => void;
+}
+
+/** What came of asking another actor within a turn. */
+export interface Consulted {
+  readonly decision: Decision<unknown, unknown>;
+  readonly receiver: Cell;
+  /** What the receiver wrote for it, and the sender's own entry once it is there. */
+  readonly unit: Unit;
 }
 
 const NOTHING = (): void => {};
@@ -45,7 +56,8 @@ export class Carrier {
   carry(cell: Cell, entry: Entry, storedDue: number): void {
     if (this.#carrying) return;
     this.#carrying = true;
-    const unit: Unit = { entries: [entry], rests: [] };
+    const unit: Unit = entry.unit ?? { entries: [entry], rests: [] };
+    const { length: rested } = unit.rests;
     try {
       const tried: string[] = [];
       for (let effect = next(cell, tried); effect !== null; effect = next(cell, tried)) {
@@ -60,7 +72,33 @@ export class Carrier {
       this.#carrying = false;
       if (unit.rests.length > 0) for (const member of unit.entries) member.unit = unit;
     }
-    for (const receiver of unit.rests) if (receiver.waiting > 0) this.#options.run(receiver);
+    for (const receiver of unit.rests.slice(rested)) if (receiver.waiting > 0) this.#options.run(receiver);
+  }
+
+  /** @returns null: the decision that consults stands. */
+  consult(sender: Cell, { to, command, instead }: Consultation<unknown, unknown>): Consulted | null {
+    if (this.#carrying) return null;
+    const receiver = this.#options.reach(to, sender);
+    if (receiver === null) return null;
+    const before = receiver.entry;
+    const message = new Call(to, command, 'carried', Number.POSITIVE_INFINITY, NOTHING, NOTHING);
+    this.#carrying = true;
+    try {
+      this.#options.turn(receiver, message);
+    } finally {
+      this.#carrying = false;
+    }
+    if (message.stage !== 'gated') return null;
+    const written = receiver.entry === before ? null : receiver.entry;
+    const decision = instead(message.value);
+    if (decision === null) return null;
+    // It rests on what both have undecided, and waits behind one entry only.
+    const silent = (decision.events ?? NONE).length === 0;
+    if (silent && sender.entry !== null && receiver.entry !== null) return null;
+    this.#options.stats.consulted++;
+    const unit: Unit = { entries: [], rests: [receiver] };
+    if (written !== null && !silent) join(unit, written);
+    return { decision, receiver, unit };
   }
 
   #exchange(sender: Cell, receiver: Cell, effect: Effect & { kind: 'send' }, unit: Unit, storedDue: number): void {
@@ -94,6 +132,14 @@ export class Carrier {
     asked.timer = timer;
     if (sender.status !== 'gone') sender.storedDue = plannedDue;
   }
+}
+
+const NONE: readonly never[] = [];
+
+/** It is written together with what is in the unit, or not at all. */
+export function join(unit: Unit, entry: Entry): void {
+  unit.entries.push(entry);
+  entry.unit = unit;
 }
 
 /** The first message that the cell's last entry waits for and that was not tried yet. */

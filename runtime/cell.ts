@@ -51,6 +51,8 @@ export interface Unit {
   readonly entries: Entry[];
   /** Actors whose state was looked at: where one of them fails first, the unit does. */
   readonly rests: Cell[];
+  /** The turn that it belongs to came to nothing: it must not be written. */
+  broken?: true;
 }
 
 /** An effect that this actor has at work (see `effects.ts`). */

@@ -4,6 +4,7 @@
  */
 import type { Decision, Effect, KeyRef, Rendered } from './actor.ts';
 import type { Call } from './call.ts';
+import type { Consulted } from './carry.ts';
 import type { Cell, Entry } from './cell.ts';
 import { encodeKeyOnly, encodeSnapshot, withKey } from './codec.ts';
 import { invariant } from './fault.ts';
@@ -40,6 +41,8 @@ export interface Draft {
   readonly recordings: Recording[];
   /** Parked callers that this decision settles. */
   readonly settled: Call[];
+  /** Another actor that was asked within the turn, and whose answer the decision rests on. */
+  readonly consulted: Consulted | null;
 }
 
 export interface EntriesOptions {

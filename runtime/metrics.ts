@@ -56,6 +56,7 @@ export function createStats() {
     effectsDropped: 0,
     wakes: 0,
     carried: 0,
+    consulted: 0,
     /** Commands from outside, and those of them that another member has decided. */
     asks: 0,
     asksForwarded: 0,

@@ -13,7 +13,7 @@ import { V7Generator } from 'uuidv7';
 import type { ActorRef, DecideContext, Decision, KeyRef } from './actor.ts';
 import { Answering } from './answering.ts';
 import type { Call } from './call.ts';
-import { Carrier } from './carry.ts';
+import { Carrier, type Consulted, join } from './carry.ts';
 import type { Cell } from './cell.ts';
 import type { Clock } from './clock.ts';
 import { encodeEvent } from './codec.ts';
@@ -143,8 +143,14 @@ export class Turns {
     const { entry, storedDue } = cell;
     let draft: Draft | null = null;
     let hasten = false;
+    let consulted: Consulted | null = null;
     try {
-      const decision = this.#decide(cell, call, now);
+      let decision = this.#decide(cell, call, now);
+      if (decision.consult !== undefined && call.key === undefined && lane.refusal(started) === null) {
+        consulted = this.#carrier.consult(cell, decision.consult);
+        if (consulted !== null) ({ decision } = consulted);
+        this.#enter(cell, call, now);
+      }
       const decided = clock.monotonic();
       stats.decideUs += (decided - started) * 1000;
       stats.turns++;
@@ -166,7 +172,7 @@ export class Turns {
         return;
       }
       cell.now = now;
-      draft = this.#apply(cell, call, decision, events, now);
+      draft = this.#apply(cell, call, decision, events, now, consulted);
       stats.encodeUs += (clock.monotonic() - decided) * 1000;
       hasten = decision.hasten === true;
       if (followed) stages.mark('encode');
@@ -177,6 +183,7 @@ export class Turns {
         call.stage = 'rendering';
       }
     } catch (error) {
+      if (consulted !== null) consulted.unit.broken = true;
       this.#broken(cell, call, draft, error);
     } finally {
       if (cell.status === 'deciding') cell.status = 'active';
@@ -185,17 +192,13 @@ export class Turns {
       this.#carrier.carry(cell, cell.entry, storedDue);
     }
     // Behind the turn: what it sets going may take turns of its own.
+    if (consulted !== null && consulted.receiver.waiting > 0) this.run(consulted.receiver);
     if (hasten) this.#options.hasten(cell);
   }
 
   #decide(cell: Cell, call: Call, now: number): Decision<unknown, unknown> {
-    const context = this.#context;
-    context.now = now;
-    context.seq = cell.seq;
-    context.key = call.key;
-    const { definition } = cell.kind;
-    context.version = this.#options.membership.writes(definition.type, definition.eventVersion);
-    const decision: Decision<unknown, unknown> = definition.decide(cell.state, call.command, context);
+    this.#enter(cell, call, now);
+    const decision: Decision<unknown, unknown> = cell.kind.definition.decide(cell.state, call.command, this.#context);
     if (call.origin === 'caller' || call.origin === 'send') {
       const ways = (decision.reply === undefined ? 0 : 1) + (decision.park === undefined ? 0 : 1);
       invariant(ways + (decision.defer === true ? 1 : 0) === 1, 'a decision has one of reply, park and defer');
@@ -204,6 +207,16 @@ export class Turns {
       invariant(plain && decision.settle === undefined, 'a carried message is answered at once, and settles nobody');
     }
     return decision;
+  }
+
+  /** The context is that of this turn. */
+  #enter(cell: Cell, call: Call, now: number): void {
+    const context = this.#context;
+    const { type, eventVersion } = cell.kind.definition;
+    context.now = now;
+    context.seq = cell.seq;
+    context.key = call.key;
+    context.version = this.#options.membership.writes(type, eventVersion);
   }
 
   /** True where the key settles what becomes of the call: known (its answer is replayed), or not taken. */
@@ -244,7 +257,14 @@ export class Turns {
     return lowered.includes(null) ? null : lowered;
   }
 
-  #apply(cell: Cell, call: Call, decision: Decision<unknown, unknown>, events: readonly unknown[], now: number): Draft {
+  #apply(
+    cell: Cell,
+    call: Call,
+    decision: Decision<unknown, unknown>,
+    events: readonly unknown[],
+    now: number,
+    consulted: Consulted | null,
+  ): Draft {
     const { definition } = cell.kind;
     const { version } = this.#context;
     const payloads: Uint8Array[] = [];
@@ -256,7 +276,7 @@ export class Turns {
     for (const event of events) {
       cell.state = definition.apply(cell.state, event, version, ++cell.seq);
     }
-    return { cell, call, decision, events, payloads, now, version, base, recordings: [], settled: [] };
+    return { cell, call, decision, events, payloads, now, version, base, recordings: [], settled: [], consulted };
   }
 
   /** All keyed answers are there: the turn goes on where it stopped. */
@@ -328,6 +348,7 @@ export class Turns {
     if (call.origin === 'wake') call.value = effects;
     if (entry !== null) {
       cell.entry = entry;
+      if (draft.consulted !== null) join(draft.consulted.unit, entry);
       const lane = this.#options.lane(cell.shard);
       lane.enqueue(entry);
       if (followed) stages.entered(entry);
@@ -362,7 +383,9 @@ export class Turns {
       this.#options.stats.parked++;
       if (call.stage !== 'answered') cell.park(decision.park, call);
     } else {
-      this.#behind(cell, call);
+      // One who was told what another actor said, and changed nothing, waits until that is durable.
+      const rest = draft.consulted !== null && cell.entry === null ? draft.consulted.receiver : cell;
+      this.#behind(rest, call);
     }
     for (const waiter of settled) {
       waiter.wrote = true;
