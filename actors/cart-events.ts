@@ -1,9 +1,13 @@
 /**
- * The events of a cart, and how those of version 2 are said in version 1. What version 2 brings is left out where there is nothing to
- * say, so that most events are the same in both.
+ * The events of a cart, and how those of later versions are said in earlier ones. What a version brings is left out where there is nothing
+ * to say, so that most events are the same in all.
+ *
+ * Version 2 brings locked prices, facts and the customer's name: a cart of version 1 is priced by the book alone. Version 3 brings the
+ * exemption from taxes. It cannot be left out, since its buyer would be charged taxes that are not owed: it waits until all members
+ * read it.
  */
 import type { KeyRef } from '../runtime/actor.ts';
-import type { Destination } from '../workers/quote.ts';
+import type { Destination, TaxExemption } from '../workers/quote.ts';
 import type { CheckoutFailure } from './cart-protocol.ts';
 import type { PriceFacts, WantedHold } from './cart-state.ts';
 import type { OrderStart } from './order-protocol.ts';
@@ -14,7 +18,7 @@ export type CartEvent =
       readonly at: number;
       readonly currency: string;
       readonly destination: Destination | null;
-      /** From version 2 on; left out where there is nothing to say. */
+      /** From version 2 on, with an exemption from version 3 on; left out where there is nothing to say. */
       readonly facts?: PriceFacts;
     }
   /** A line that is held at checkout. */
@@ -44,6 +48,8 @@ export type CartEvent =
   | { readonly kind: 'coupons_set'; readonly at: number; readonly coupons: readonly string[] }
   | { readonly kind: 'destination_set'; readonly at: number; readonly destination: Destination }
   | { readonly kind: 'shipping_set'; readonly at: number; readonly method: string }
+  /** From version 3 on; null: it is taken away. */
+  | { readonly kind: 'exemption_set'; readonly at: number; readonly exemption: TaxExemption | null }
   | {
       readonly kind: 'checkout_started';
       readonly at: number;
@@ -65,8 +71,19 @@ export type CartEvent =
   | { readonly kind: 'expired'; readonly at: number }
   | { readonly kind: 'cleanup_asked'; readonly at: number };
 
-/** Without locked prices, facts and the customer's name: a cart of that time is priced by the book alone. */
-export function downgradeCart(event: CartEvent): CartEvent {
+/** The event in an earlier version; null where it cannot be said in it. */
+export function downgradeCart(event: CartEvent, version: number): CartEvent | null {
+  if (event.kind === 'exemption_set') return null;
+  if (event.kind === 'created' && isExempt(event.facts)) return null;
+  if (event.kind === 'checkout_started' && isExempt(event.start.facts)) return null;
+  return version === 1 ? inVersion1(event) : event;
+}
+
+export function isExempt(facts: PriceFacts | null | undefined): boolean {
+  return facts?.exemption !== undefined;
+}
+
+function inVersion1(event: CartEvent): CartEvent {
   switch (event.kind) {
     case 'created': {
       const { facts: _unsaid, ...before } = event;

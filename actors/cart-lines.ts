@@ -1,5 +1,5 @@
 /**
- * What a shopper changes in an open cart: lines, coupons, destination, shipping; and the stock held for lines whose sku
+ * What is changed in an open cart: lines, coupons, destination, shipping, exemption from taxes; and the stock held for lines whose sku
  * says so. Relies on `cart.ts` to have checked that the cart is open, that no hold is being asked for, and `If-Match`.
  *
  * A hold is asked for before the line changes: `hold_wanted` is journaled, the sku answers, and only then the line is
@@ -9,7 +9,7 @@
  */
 import type { DecideContext, Decision, Effect } from '../runtime/actor.ts';
 import { invariant } from '../runtime/fault.ts';
-import type { LockedPrice } from '../workers/quote.ts';
+import type { LockedPrice, TaxExemption } from '../workers/quote.ts';
 import type { CartEvent } from './cart-events.ts';
 import type { CartEdit, CartRefusal, CartReply } from './cart-protocol.ts';
 import { type CartLine, type CartState, isLive, lineOfHold, type WantedHold } from './cart-state.ts';
@@ -147,6 +147,13 @@ function removeCoupon(state: CartState, code: string, now: number): CartDecision
   return change({ kind: 'coupons_set', at: now, coupons: state.coupons.filter((other) => other !== coupon) });
 }
 
+/** Sealed ids are the same where their bytes are: whoever sets the same id again sends the bytes that are there. */
+function isSameExemption(a: TaxExemption | null, b: TaxExemption | null): boolean {
+  if (a === null || b === null) return a === b;
+  const idOf = ({ id }: TaxExemption) => (typeof id === 'string' ? id : id.sealed);
+  return a.kind === b.kind && idOf(a) === idOf(b) && a.countries?.join() === b.countries?.join();
+}
+
 export function decideEdit(state: CartState, command: CartEdit, ctx: DecideContext): CartDecision {
   const at = ctx.now;
   switch (command.kind) {
@@ -169,6 +176,11 @@ export function decideEdit(state: CartState, command: CartEdit, ctx: DecideConte
     case 'set_shipping':
       if (state.shippingMethod === command.method) return UNCHANGED;
       return change({ kind: 'shipping_set', at, method: command.method });
+    case 'set_exemption': {
+      const { exemption } = command;
+      const same = isSameExemption(state.facts?.exemption ?? null, exemption);
+      return same ? UNCHANGED : change({ kind: 'exemption_set', at, exemption });
+    }
   }
 }
 

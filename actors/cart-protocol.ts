@@ -1,7 +1,7 @@
 /**
  * What may be asked of a cart actor, and what it answers.
  */
-import type { Destination, LockedPrice } from '../workers/quote.ts';
+import type { Destination, LockedPrice, TaxExemption } from '../workers/quote.ts';
 import type { PriceFacts } from './cart-state.ts';
 
 /**
@@ -95,6 +95,8 @@ export type CartCommand =
   | { readonly kind: 'remove_coupon'; readonly code: string; readonly ifMatch?: number | undefined }
   | { readonly kind: 'set_destination'; readonly destination: Destination; readonly ifMatch?: number | undefined }
   | { readonly kind: 'set_shipping'; readonly method: string; readonly ifMatch?: number | undefined }
+  /** Its id is sealed; null: the cart has none any more. */
+  | { readonly kind: 'set_exemption'; readonly exemption: TaxExemption | null; readonly ifMatch?: number | undefined }
   | { readonly kind: 'checkout'; readonly request: CheckoutRequest; readonly ifMatch?: number | undefined }
   | HoldExpiredMessage
   | CheckoutResultMessage;
@@ -110,7 +112,8 @@ export type CartEdit = Extract<
       | 'apply_coupon'
       | 'remove_coupon'
       | 'set_destination'
-      | 'set_shipping';
+      | 'set_shipping'
+      | 'set_exemption';
   }
 >;
 

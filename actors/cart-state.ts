@@ -79,7 +79,7 @@ export interface CartCheckout {
 }
 
 /** What pricing is told of a cart besides its contents and places. `withoutGifts`: those that a checkout found out of stock. */
-export type PriceFacts = Pick<PriceRequest, 'customerGroup' | 'channel' | 'withoutGifts'>;
+export type PriceFacts = Pick<PriceRequest, 'customerGroup' | 'channel' | 'exemption' | 'withoutGifts'>;
 
 export interface CartState {
   readonly id: string;
@@ -206,11 +206,15 @@ function lockOf(state: CartState, { holdId, price }: WantedHold): { locked?: Loc
   return locked === undefined ? {} : { locked };
 }
 
+function factsOf(facts: PriceFacts): PriceFacts | null {
+  return Object.keys(facts).length === 0 ? null : facts;
+}
+
 /** What is offered may be another gift now, or the same one again. */
 function offerGifts(state: CartState): void {
   if (state.facts?.withoutGifts === undefined) return;
   const { withoutGifts: _forgotten, ...rest } = state.facts;
-  state.facts = Object.keys(rest).length === 0 ? null : rest;
+  state.facts = factsOf(rest);
 }
 
 /** The line stays as it was. A `rev` that was refused or given up is spent: a next one must be higher. */
@@ -254,7 +258,7 @@ const INTERNAL: ReadonlySet<CartEvent['kind']> = new Set([
   'cleanup_asked',
 ]);
 
-/** Total over versions 1 and 2; in place. */
+/** Total over versions 1 to 3; in place. */
 export function applyCart(state: CartState, event: CartEvent, _version: number, seq: number): CartState {
   if (!INTERNAL.has(event.kind)) state.visibleSeq = seq;
   switch (event.kind) {
@@ -332,6 +336,12 @@ export function applyCart(state: CartState, event: CartEvent, _version: number, 
       state.shippingMethod = event.method;
       touch(state, event.at);
       return state;
+    case 'exemption_set': {
+      const { exemption: _before, ...rest } = state.facts ?? {};
+      state.facts = factsOf(event.exemption === null ? rest : { ...rest, exemption: event.exemption });
+      touch(state, event.at);
+      return state;
+    }
     case 'checkout_started': {
       const { orderId, key, start } = event;
       state.status = 'checking_out';

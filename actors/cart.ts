@@ -189,7 +189,7 @@ function pendingEffects(state: CartState): readonly Effect[] {
 
 export const cart: ActorType<CartState, CartCommand, CartEvent, CartReply> = {
   type: 'cart',
-  eventVersion: 2,
+  eventVersion: 3,
   initial: initialCart,
   decide: decideCart,
   apply: applyCart,

@@ -9,6 +9,7 @@
  */
 import type { DecideContext, Effect } from '../runtime/actor.ts';
 import type { PriceRequest, Quote } from '../workers/quote.ts';
+import { isExempt } from './cart-events.ts';
 import type { CheckoutResult, CheckoutResultMessage } from './cart-protocol.ts';
 import { CHANNEL_DEFAULT } from './cart-state.ts';
 import { type CouponCommand, type CouponReply, couponCustomer } from './coupon-protocol.ts';
@@ -27,13 +28,19 @@ import {
 type PricedUse = NonNullable<Extract<OrderEvent, { kind: 'priced' }>['uses']>[number];
 
 export const CANCEL_TOKEN = 'cancel';
-export const EVENT_VERSION = 2;
+export const EVENT_VERSION = 3;
 /** From which on an order may use limited coupons and have gifts. */
 const USES_VERSION = 2;
 const NOTHING: OrderDecision = {};
 
-/** The event in version 1, which says neither who is counted nor that a coupon is used; null where it must. */
-export function downgradeOrder(event: OrderEvent): OrderEvent | null {
+/** The event in an earlier version; null where it cannot be said in it. Version 3 brings the start of an order that is exempt from taxes. */
+export function downgradeOrder(event: OrderEvent, version: number): OrderEvent | null {
+  if (event.kind === 'started' && isExempt(event.start.facts)) return null;
+  return version === 1 ? inVersion1(event) : event;
+}
+
+/** Version 1 says neither who is counted nor that a coupon is used; null where it must. */
+function inVersion1(event: OrderEvent): OrderEvent | null {
   switch (event.kind) {
     case 'started': {
       const { customer: _unsaid, firstOrder: _nor, facts: _neither, ...start } = event.start;

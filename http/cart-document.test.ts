@@ -169,6 +169,7 @@ const EXPLAINED: Sample = {
     request: {
       ...{ currency: 'EUR', destination: null, coupons: ['TEN'], shippingMethod: null },
       lines: [{ id: LINE, sku: 'A', quantity: 1 }],
+      exemption: { kind: 'reverse_charge', id: 'ATU12345678', countries: ['AT', 'DE'] },
     },
     lines: [{ stock: 0, holdId: null, holdExpiresAt: 0 }],
   },
@@ -195,7 +196,6 @@ const EXPLAINED: Sample = {
     },
     taxes: [{ name: 'VAT', ratePpm: 0, base: 800, amount: 0, included: false, id: 'vat', exempt: 'reverse_charge' }],
     taxSource: { provider: 'table', fallback: 'timeout' },
-    exemption: { kind: 'reverse_charge', id: 'ATU12345678' },
     warnings: [],
   },
 };
@@ -219,6 +219,8 @@ test('each line says what its price is and what it got, and why, also when the a
   ]);
   assert.deepEqual(document.shipping.delivery, { minDays: 1, maxDays: 2 });
   assert.deepEqual(document.shipping.discounts, [{ ...part, amount: money(50), why: 'shipping' }]);
+  assert.deepEqual(document.exemption, { kind: 'reverse_charge', countries: ['AT', 'DE'] });
+  assert.ok(!json.includes('ATU'));
   assert.deepEqual([document.taxes[0].id, document.taxes[0].exempt], ['vat', 'reverse_charge']);
 });
 

@@ -4,7 +4,7 @@
  */
 import type { CartStatus } from '../actors/cart-protocol.ts';
 import { type CartLine, type CartState, CHANNEL_DEFAULT, isLive, lockedPrice } from '../actors/cart-state.ts';
-import type { Destination, PriceLine, PriceRequest, Quote, QuotedLine } from '../workers/quote.ts';
+import type { Destination, PriceLine, PriceRequest, Quote, QuotedLine, TaxExemption } from '../workers/quote.ts';
 import type { StockCopy } from './app.ts';
 import { asMembers, explainLine } from './explained-quote.ts';
 import {
@@ -144,6 +144,8 @@ const F = {
   totals: fragment(',"totals":{"subtotal":{"amount":'),
   taxes: fragment(',"taxes":'),
   taxState: fragment(',"taxState":"'),
+  exemption: fragment('","exemption":'),
+  exempt: fragment(',"warnings":'),
   warnings: fragment('","warnings":'),
   createdAt: fragment(',"createdAt":'),
   updatedAt: fragment(',"updatedAt":'),
@@ -173,7 +175,10 @@ export function cartBytes(cart: CartFacts, quote: Quote): Uint8Array {
   writeTotals(quote, money);
   out.bytes(F.taxes);
   writeTaxes(out, quote.taxes, money);
-  out.bytes(F.taxState).raw(quote.taxState).bytes(F.warnings).raw(warningsJson(quote.warnings));
+  out.bytes(F.taxState).raw(quote.taxState);
+  if (request.exemption) out.bytes(F.exemption).raw(exemptionJson(request.exemption)).bytes(F.exempt);
+  else out.bytes(F.warnings);
+  out.raw(warningsJson(quote.warnings));
   out.bytes(F.createdAt).time(cart.createdAt).bytes(F.updatedAt).time(cart.updatedAt);
   return out.bytes(F.expiresAt).time(cart.expiresAt).raw('}').take();
 }
@@ -206,6 +211,11 @@ function writeTotals(quote: Quote, money: MoneyPieces): void {
   out.bytes(F.totals).number(quote.subtotal).bytes(money.discount).number(quote.discount);
   out.bytes(money.shipping).number(quote.shippingPrice).bytes(money.taxAdded).number(quote.taxAdded);
   out.bytes(money.taxIncluded).number(quote.taxIncluded).bytes(money.total).number(quote.total).bytes(money.end);
+}
+
+/** Without the id, which is for the order alone (`exemption.ts`). */
+function exemptionJson({ kind, countries }: TaxExemption): string {
+  return JSON.stringify(countries === undefined ? { kind } : { kind, countries });
 }
 
 /** Pricing says `code:subject`. */

@@ -2,7 +2,7 @@
  * A priced cart as a positional value without names, about a fifth of its JSON: this is what is kept under an idempotency key,
  * and a replay writes the document anew from it. Positions are never reused; a later version appends.
  */
-import type { Destination, Quote, QuotedDiscount, QuotedLine, QuotedTax } from '../workers/quote.ts';
+import type { Destination, Quote, QuotedDiscount, QuotedLine, QuotedTax, TaxExemption } from '../workers/quote.ts';
 import { type CartFacts, factsOf, type LineFacts, type ShownState } from './cart-document.ts';
 
 export function packCart(cart: CartFacts, quote: Quote): unknown[] {
@@ -18,7 +18,12 @@ export function packCart(cart: CartFacts, quote: Quote): unknown[] {
   const shipping = quote.shipping;
   return [
     [cart.id, cart.version, cart.state, cart.orderId, cart.createdAt, cart.updatedAt, cart.expiresAt],
-    [request.currency, request.shippingMethod, request.coupons],
+    [
+      request.currency,
+      request.shippingMethod,
+      request.coupons,
+      ...(request.exemption ? [packExemption(request.exemption)] : []),
+    ],
     destination === null ? null : [destination.country, destination.region ?? null, destination.postalCode ?? null],
     lines,
     [
@@ -37,6 +42,17 @@ export function packCart(cart: CartFacts, quote: Quote): unknown[] {
     quote.warnings,
     ...(isPlain(quote) ? [] : [explanationsOf(quote)]),
   ];
+}
+
+type PackedExemption = [kind: TaxExemption['kind'], countries: readonly string[] | null];
+
+/** Its id is not shown. */
+function packExemption({ kind, countries }: TaxExemption): PackedExemption {
+  return [kind, countries ?? null];
+}
+
+function unpackExemption([kind, countries]: PackedExemption): TaxExemption {
+  return { kind, id: '', ...(countries === null ? undefined : { countries }) };
 }
 
 type PackedTax = [
@@ -67,14 +83,13 @@ type Explanations = [
   lines: Partial<QuotedLine>[],
   discounts: Partial<QuotedDiscount>[],
   shipping: Partial<Shipped> | null,
-  quote: Pick<Quote, 'taxSource' | 'exemption'>,
+  quote: Pick<Quote, 'taxSource'>,
 ];
 
 /** Nothing is said: so it is of most carts, and takes no room. */
-function isPlain({ lines, discounts, shipping, taxSource, exemption }: Quote): boolean {
+function isPlain({ lines, discounts, shipping, taxSource }: Quote): boolean {
   return (
     taxSource === undefined &&
-    exemption === undefined &&
     (shipping === null || isPlainShipping(shipping)) &&
     lines.every(({ kind, price, discounts: parts }) => (kind ?? price ?? parts) === undefined) &&
     discounts.every(({ promotion, shippingAmount }) => (promotion ?? shippingAmount) === undefined)
@@ -85,12 +100,12 @@ function isPlainShipping({ listPrice, discounts, delivery, byCarrier }: Shipped)
   return (listPrice ?? discounts ?? delivery ?? byCarrier) === undefined;
 }
 
-function explanationsOf({ lines, discounts, shipping, taxSource, exemption }: Quote): Explanations {
+function explanationsOf({ lines, discounts, shipping, taxSource }: Quote): Explanations {
   return [
     lines.map(({ kind, price, discounts: parts }) => said({ kind, price, discounts: parts })),
     discounts.map(({ promotion, shippingAmount }) => said({ promotion, shippingAmount })),
     shipping === null ? null : shippingSaid(shipping),
-    said({ taxSource, exemption }),
+    said({ taxSource }),
   ];
 }
 
@@ -116,12 +131,13 @@ function explained(quote: Quote, [lines, discounts, shipping, whole]: Explanatio
 const LINE_FIELDS = 13;
 
 type PackedHead = [string, number, ShownState, string | null, number, number, number];
+type PackedRequest = [string, string | null, string[], PackedExemption?];
 type PackedLines = (string | number | null)[];
 type PackedTotals = [number, Quote['taxState'], number, number, number, number, number, number];
 
 export function unpackCart(packed: unknown[]): { readonly cart: CartFacts; readonly quote: Quote } {
   const [id, version, state, orderId, createdAt, updatedAt, expiresAt] = packed[0] as PackedHead;
-  const [currency, shippingMethod, coupons] = packed[1] as [string, string | null, string[]];
+  const [currency, shippingMethod, coupons, exemption] = packed[1] as PackedRequest;
   const place = packed[2] as [string, string | null, string | null] | null;
   const [bookVersion, taxState, subtotal, discount, shippingPrice, taxAdded, taxIncluded, total] =
     packed[4] as PackedTotals;
@@ -147,6 +163,7 @@ export function unpackCart(packed: unknown[]): { readonly cart: CartFacts; reado
       destination,
       coupons,
       shippingMethod,
+      ...(exemption === undefined ? undefined : { exemption: unpackExemption(exemption) }),
     },
     lines: facts,
     createdAt,

@@ -68,9 +68,10 @@ export function explainTax({ id, exempt }: QuotedTax): object {
   return id === undefined && exempt === undefined ? NOTHING : given({ id, exempt });
 }
 
-/** Of the whole quote: who said what the taxes are, and whom they spared. */
-export function explainTaxes({ taxSource, exemption }: Quote): object {
-  return taxSource === undefined && exemption === undefined ? NOTHING : given({ taxSource, exemption });
+/** Of the whole quote: who said what the taxes are, and whom they spared. `exemptionId` is in clear. */
+export function explainTaxes({ taxSource, exemption }: Quote, exemptionId: string | null): object {
+  if (taxSource === undefined && exemption === undefined) return NOTHING;
+  return given({ taxSource, exemption: exemption === undefined ? undefined : { ...exemption, id: exemptionId } });
 }
 
 const NOTHING: object = Object.freeze({});

@@ -35,6 +35,7 @@ import { TrustedProxies } from './client-address.ts';
 import { clusterAccess, publishStatus, registerClusterMetrics } from './cluster.ts';
 import type { Config } from './config.ts';
 import { openEdges } from './edges.ts';
+import { openText } from './exemption.ts';
 import { createFeed } from './feed.ts';
 import { identityOf } from './identity.ts';
 import { openIncarnation } from './incarnation.ts';
@@ -133,6 +134,7 @@ async function wire(
     pricing,
     book: () => catalogue.book(),
     taxProvider: config.taxProviderUrl === null ? undefined : httpTaxProvider({ url: config.taxProviderUrl }),
+    openText: (text) => openText(subjects, text),
     carrierRates: config.carrierRatesUrl === null ? undefined : httpCarrierRates({ url: config.carrierRatesUrl }),
   });
   const cartPricing: Pricing = {

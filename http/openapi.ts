@@ -36,6 +36,7 @@ const TAGS: Readonly<Record<string, string>> = {
   'admin: pricing':
     'Price lists, promotions, coupons, taxes, zones, shipping, the store: versioned, audited, in effect on all nodes within two seconds.',
   'admin: stock': 'Units on hand, held, sold and free to sell.',
+  'admin: carts': 'What is said of a cart that its shopper may not say.',
   'admin: orders': 'Every order, and what the shop believes was charged.',
   'admin: jobs': 'What is done after a commit, and what of it failed for good.',
   'admin: cluster': 'The nodes, and which of them has what.',

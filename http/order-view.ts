@@ -4,12 +4,12 @@
  * the answer alone. After an erasure they are null and the rest of the order still stands.
  */
 import { Packr } from 'msgpackr';
-import type { SealedContact } from '../actors/cart-protocol.ts';
 import type { OrderDoc, OrderLineRequest, OrderReply } from '../actors/order-protocol.ts';
 import type { ActorRef, RenderContext, Rendered, Responder } from '../runtime/actor.ts';
 import { invariant } from '../runtime/fault.ts';
 import type { Quote, QuotedLine } from '../workers/quote.ts';
 import type { Subjects } from './app.ts';
+import { openId } from './exemption.ts';
 import {
   explainDiscount,
   explainLine,
@@ -63,15 +63,21 @@ export async function orderReply(answer: OrderAnswer, subjects: Subjects): Promi
   const headers: Record<string, string> = { etag: `"${order.version}"`, 'cache-control': 'no-store' };
   if (status !== 200) headers.location = `/v1/orders/${order.id}`;
   if (answer.replayed) headers['idempotency-replayed'] = 'true';
-  return { status, headers, body: orderDocument(order, await openContact(order.contact, subjects)) };
+  return { status, headers, body: await openedOrder(order, subjects) };
 }
 
-/** Null where the person was erased. */
-export async function openContact(contact: SealedContact, subjects: Subjects): Promise<Contact | null> {
-  return (await subjects.open(contact.subject, contact.bytes)) as Contact | null;
+/** The document with all that is sealed in the order opened; null stands where the person was erased. */
+export async function openedOrder(order: OrderDoc, subjects: Subjects): Promise<Order> {
+  const { contact, quote } = order;
+  const exemption = quote?.exemption;
+  return orderDocument(
+    order,
+    (await subjects.open(contact.subject, contact.bytes)) as Contact | null,
+    exemption === undefined ? null : await openId(subjects, exemption.id),
+  );
 }
 
-export function orderDocument(order: OrderDoc, contact: Contact | null): Order {
+function orderDocument(order: OrderDoc, contact: Contact | null, exemptionId: string | null): Order {
   const { quote, payment } = order;
   const money = moneyIn(quote?.currency ?? payment.currency);
   return {
@@ -96,7 +102,7 @@ export function orderDocument(order: OrderDoc, contact: Contact | null): Order {
       included: tax.included,
       ...explainTax(tax),
     })),
-    ...(quote === null ? undefined : explainTaxes(quote)),
+    ...(quote === null ? undefined : explainTaxes(quote, exemptionId)),
     email: contact?.email ?? null,
     shippingAddress: contact?.shippingAddress ?? null,
     payment: {

@@ -1,6 +1,7 @@
 /** The cart's public documents: what a shopper may send to a cart, and the cart as it is shown. */
 import Type, { type Static } from 'typebox';
 import {
+  CountryCode,
   CurrencyCode,
   closed,
   Destination,
@@ -63,6 +64,17 @@ export const Warning = Type.Object(
   { $id: 'Warning' },
 );
 
+const ExemptionKind = Type.Enum(['exempt', 'reverse_charge'], {
+  description:
+    '`exempt`: from all rates that are `exemptible`. `reverse_charge`: from those that are marked for it; the buyer owes the tax.',
+});
+const Countries = Type.Array(CountryCode, { minItems: 1, maxItems: 100, uniqueItems: true });
+
+const CartExemption = Type.Object(
+  { kind: ExemptionKind, countries: Type.Optional(Type.Array(CountryCode)) },
+  { description: "The buyer's, from taxes; absent: none. Its id is shown by the order." },
+);
+
 export const Cart = Type.Object(
   {
     id: idOf('cart'),
@@ -78,6 +90,7 @@ export const Cart = Type.Object(
     totals: Totals,
     taxes: Type.Array(Tax),
     taxState: TaxState,
+    exemption: Type.Optional(CartExemption),
     warnings: Type.Array(Warning),
     createdAt: Timestamp,
     updatedAt: Timestamp,
@@ -91,11 +104,19 @@ export const CartParams = Type.Object({ id: PathWord });
 export const CartLineParams = Type.Object({ id: PathWord, line: PathWord });
 export const CartCouponParams = Type.Object({ id: PathWord, code: PathWord });
 
+export const ExemptionInput = closed({
+  kind: ExemptionKind,
+  id: text(64, 'The VAT number or the number of the certificate, as the invoice shows it. It was verified before.'),
+  countries: Type.Optional({ ...Countries, description: 'Where it holds; left out: everywhere.' }),
+});
+export type ExemptionInput = Static<typeof ExemptionInput>;
+
 export const CartCreateInput = closed({
   currency: Type.Optional(CurrencyCode),
   destination: Type.Optional(Destination),
   customerGroup: Type.Optional(text(64, "A group of the store's customers. Only with an operator's key.")),
   channel: Type.Optional(text(64, "A channel of the store; left out: `web`. Only with an operator's key.")),
+  exemption: Type.Optional({ ...ExemptionInput, description: "From taxes. Only with an operator's key." }),
 });
 export type CartCreateInput = Static<typeof CartCreateInput>;
 export const CartCreated = Type.Object(

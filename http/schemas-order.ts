@@ -1,6 +1,7 @@
 /** The order's public document, and what operators see of orders and payments. */
 import Type, { type Static } from 'typebox';
 import {
+  CountryCode,
   CurrencyCode,
   closed,
   Discount,
@@ -101,8 +102,12 @@ export const Order = Type.Object(
     ),
     exemption: Type.Optional(
       Type.Object(
-        { kind: Type.Enum(['exempt', 'reverse_charge']), id: Type.String() },
-        { description: 'What spared a tax.' },
+        {
+          kind: Type.Enum(['exempt', 'reverse_charge']),
+          id: Nullable(Type.String({ description: 'As the invoice shows it; null once the person has been erased.' })),
+          countries: Type.Optional(Type.Array(CountryCode)),
+        },
+        { description: 'What spared a tax, or what the tax provider was told of.' },
       ),
     ),
     email: Nullable(Type.String({ description: 'Null once the person has been erased.' })),

@@ -14,7 +14,7 @@ import {
   Totals,
   text,
 } from './schemas.ts';
-import { QUANTITY_MAX, Warning } from './schemas-cart.ts';
+import { ExemptionInput, QUANTITY_MAX, Warning } from './schemas-cart.ts';
 import { couponFields, promotionFields, promotionGroupFields } from './schemas-promotions.ts';
 import {
   priceListFields,
@@ -63,7 +63,7 @@ export const PricingInput = Type.Object(
     customerGroup: Type.Optional(RuleWord),
     channel: Type.Optional(RuleWord),
     firstOrder: Type.Optional(Type.Boolean()),
-    exemption: Type.Optional(closed({ kind: Type.Enum(['exempt', 'reverse_charge']), id: text(64) })),
+    exemption: Type.Optional(ExemptionInput),
     at: Type.Optional({ ...Timestamp, description: 'When it is bought. Left out: now.' }),
     draft: Type.Optional(Draft),
   },

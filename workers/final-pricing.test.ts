@@ -5,7 +5,7 @@ import { httpCarrierRates } from './carrier-rates.ts';
 import { finalPricing } from './final-pricing.ts';
 import { createBook } from './price-book.ts';
 import { price } from './pricing.ts';
-import type { PriceRequest, Quote } from './quote.ts';
+import type { PriceRequest, Quote, SealedText, TaxExemption } from './quote.ts';
 import { httpTaxProvider, type TaxQuestion } from './tax-provider.ts';
 
 const book = createBook({
@@ -135,6 +135,34 @@ test('a provider that answers says the taxes, line by line and on the shipping, 
     quantity: 2,
     amount: 2_000,
   });
+});
+
+test('the id of an exemption is opened for the provider alone, which is told only where it holds; the quote keeps it sealed', async () => {
+  const service = await openService((body) => taxes(body, 0));
+  const taxProvider = httpTaxProvider({ url: service.url });
+  const id = { subject: 'cart_1', sealed: 'c2VhbGVk' };
+  const opened: unknown[] = [];
+  let clear: string | null = 'TX-1';
+  const openText = async (text: SealedText) => {
+    opened.push(text);
+    return clear;
+  };
+  const final = finalPricing({ pricing, book: () => book, taxProvider, openText });
+  const asked = async (exemption: TaxExemption) => {
+    const quote = await final({ ...request, exemption });
+    return [quote.exemption, (service.asked.at(-1) as TaxQuestion).exemption];
+  };
+  const here = { kind: 'exempt', id, countries: ['US', 'CA'] } as const;
+  assert.deepEqual(await asked(here), [here, { ...here, id: 'TX-1' }]);
+  assert.deepEqual(opened, [id]);
+  const elsewhere = { kind: 'exempt', id, countries: ['CA'] } as const;
+  assert.deepEqual(await asked(elsewhere), [undefined, null]);
+  clear = null;
+  const erased = { kind: 'reverse_charge', id } as const;
+  assert.deepEqual(await asked(erased), [erased, { ...erased, id: null }], 'where no rate of the book is spared too');
+  const alone = finalPricing({ pricing, book: () => book, openText });
+  assert.deepEqual((await alone({ ...request, exemption: here })).exemption, here);
+  assert.equal(opened.length, 2, 'without a provider nobody is shown it');
 });
 
 test('the same is asked once: the price that the buyer was shown is the one that is charged', async () => {

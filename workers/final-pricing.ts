@@ -9,7 +9,7 @@
 import { LRUCache } from 'lru-cache';
 import type { PriceBook } from '../schema/price-book.ts';
 import { type CarrierRates, carrierPriced } from './carrier-rates.ts';
-import type { PriceRequest, Quote } from './quote.ts';
+import type { PriceRequest, Quote, SealedText } from './quote.ts';
 import { nextChange } from './rule-instants.ts';
 import { providerTaxes, type TaxProvider } from './tax-provider.ts';
 
@@ -20,6 +20,8 @@ export interface FinalPricingOptions {
   readonly book: () => PriceBook;
   readonly carrierRates?: CarrierRates | undefined;
   readonly taxProvider?: TaxProvider | undefined;
+  /** Opens the id of an exemption for the tax provider, and for nobody else; null: the person was erased. Left out: no id is sealed. */
+  readonly openText?: ((text: SealedText) => Promise<string | null>) | undefined;
 }
 
 const KEPT_MAX = 2_000;
@@ -28,14 +30,14 @@ const FINAL = Object.freeze({ final: true });
 
 /** Without outside services this is the pool's own answer, made at once where the pool makes it at once. */
 export function finalPricing(options: FinalPricingOptions): (request: PriceRequest) => Quote | Promise<Quote> {
-  const { pricing, book, carrierRates, taxProvider } = options;
+  const { pricing, book, carrierRates, taxProvider, openText } = options;
   if (carrierRates === undefined && taxProvider === undefined) return (request) => pricing.price(request, FINAL);
   const kept = new LRUCache<string, Promise<Quote>>({ max: KEPT_MAX, ttl: KEPT_MS });
 
   async function ask(asked: PriceRequest, by: PriceBook): Promise<Quote> {
     const request = carrierRates === undefined ? asked : await carrierPriced(carrierRates, by, asked);
     const quote = await pricing.price(request, FINAL);
-    return taxProvider === undefined ? quote : providerTaxes(taxProvider, by, request, quote);
+    return taxProvider === undefined ? quote : providerTaxes(taxProvider, by, request, quote, openText);
   }
 
   return (request) => {

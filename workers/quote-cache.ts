@@ -70,8 +70,9 @@ function isSame(a: PriceRequest, b: PriceRequest): boolean {
     return false;
   if ((a.customerGroup ?? null) !== (b.customerGroup ?? null) || (a.channel ?? null) !== (b.channel ?? null))
     return false;
-  if ((a.firstOrder ?? false) !== (b.firstOrder ?? false) || a.exemption?.id !== b.exemption?.id) return false;
-  if (a.exemption?.kind !== b.exemption?.kind || a.carrierPrices !== b.carrierPrices) return false;
+  if ((a.firstOrder ?? false) !== (b.firstOrder ?? false) || a.carrierPrices !== b.carrierPrices) return false;
+  // The same value in the cart's state: one that is merely equal is priced once more, and no harm is done.
+  if ((a.exemption ?? null) !== (b.exemption ?? null)) return false;
   const [here, there] = [a.destination, b.destination];
   if (here?.country !== there?.country || here?.region !== there?.region) return false;
   if (here?.postalCode !== there?.postalCode) return false;

@@ -34,14 +34,21 @@ export interface Destination {
   readonly postalCode?: string;
 }
 
+/** Personal data, encrypted under the key of its subject (`schema/subjects.ts`); opaque to pricing and to actors. */
+export interface SealedText {
+  readonly subject: string;
+  /** In base64url. */
+  readonly sealed: string;
+}
+
 /**
  * A buyer who owes the store no tax. Whether the id is valid was decided before; pricing believes it. `exempt` spares all rates that
  * are `exemptible`, `reverse_charge` those that are marked for it.
  */
 export interface TaxExemption {
   readonly kind: 'exempt' | 'reverse_charge';
-  /** Certificate or VAT number, as the invoice shows it. */
-  readonly id: string;
+  /** Certificate or VAT number, as the invoice shows it. It may name a person, so what is kept has it sealed; pricing does not look at it. */
+  readonly id: string | SealedText;
   /** Where it holds; left out: everywhere. */
   readonly countries?: readonly string[];
 }
@@ -202,7 +209,7 @@ export interface Quote {
   readonly total: number;
   /** Left out: the table, and no provider was asked. */
   readonly taxSource?: TaxSource;
-  /** As asked for, where it spared a tax. */
+  /** As asked for, where it spared a tax, or where a tax provider was told of it. */
   readonly exemption?: TaxExemption;
   /**
    * The instant (milliseconds since 1970) from which on the same request by the same book may come to something else. Left out:

@@ -102,9 +102,12 @@ export class TaxPlace {
 
 /** Whether an exempt buyer is spared this rate. */
 export function spares(exemption: TaxExemption | null | undefined, rate: TaxRate, country: string): boolean {
-  if (exemption === null || exemption === undefined) return false;
-  if (exemption.countries !== undefined && !exemption.countries.includes(country)) return false;
+  if (exemption === null || exemption === undefined || !holdsIn(exemption, country)) return false;
   return exemption.kind === 'exempt' ? rate.exemptible !== false : rate.reverseCharge === true;
+}
+
+export function holdsIn({ countries }: TaxExemption, country: string): boolean {
+  return countries === undefined || countries.includes(country);
 }
 
 function factorOf(rates: readonly FittingRate[]): Factor | null {

@@ -8,12 +8,14 @@
  */
 import type { PriceBook } from '../schema/price-book.ts';
 import { type Asked, isAmount, isRecord, type OutsideOptions, openOutside } from './outside.ts';
-import type { Destination, PriceRequest, Quote, QuotedLine, QuotedTax, TaxExemption } from './quote.ts';
+import type { Destination, PriceRequest, Quote, QuotedLine, QuotedTax, SealedText, TaxExemption } from './quote.ts';
+import { holdsIn } from './tax-place.ts';
 
 export interface TaxQuestion {
   readonly currency: string;
   readonly destination: Destination;
-  readonly exemption: TaxExemption | null;
+  /** One that holds at the destination. Its id is in clear; null where the person it named was erased. */
+  readonly exemption: (Omit<TaxExemption, 'id'> & { readonly id: string | null }) | null;
   readonly lines: readonly {
     readonly id: string;
     readonly sku: string;
@@ -61,24 +63,33 @@ export async function providerTaxes(
   book: PriceBook,
   request: PriceRequest,
   quote: Quote,
+  openText?: (text: SealedText) => Promise<string | null>,
 ): Promise<Quote> {
-  const question = questionOf(book, request, quote);
+  const question = await questionOf(book, request, quote, openText);
   if (question === null) return quote;
   const asked = await provider.ask(question);
   if (!asked.ok) return { ...quote, taxSource: { provider: 'table', fallback: asked.because } };
-  return { ...withTaxes(quote, asked.answer), taxSource: { provider: provider.name } };
+  const told = question.exemption !== null && request.exemption ? { exemption: request.exemption } : undefined;
+  return { ...withTaxes(quote, asked.answer), ...told, taxSource: { provider: provider.name } };
 }
 
 /** null: there is nothing to be taxed, or nowhere. */
-function questionOf(book: PriceBook, request: PriceRequest, quote: Quote): TaxQuestion | null {
-  const { destination, currency, exemption = null } = request;
+async function questionOf(
+  book: PriceBook,
+  request: PriceRequest,
+  quote: Quote,
+  openText: (text: SealedText) => Promise<string | null> = async () => null,
+): Promise<TaxQuestion | null> {
+  const { destination, currency } = request;
   if (destination === null || quote.blocked !== undefined || quote.lines.length === 0) return null;
   const { shipping } = quote;
+  const exemption = request.exemption && holdsIn(request.exemption, destination.country) ? request.exemption : null;
+  const id = typeof exemption?.id === 'object' ? await openText(exemption.id) : (exemption?.id ?? null);
   const method = book.shippingMethods.find(({ id }) => id === shipping?.method);
   return {
     currency,
     destination,
-    exemption,
+    exemption: exemption === null ? null : { ...exemption, id },
     lines: quote.lines.map(({ id, sku, quantity, subtotal, discount }) => {
       const taxCategory = book.products.get(sku)?.taxCategory ?? 'standard';
       return { id, sku, taxCategory, quantity, amount: subtotal - discount };

@@ -16,7 +16,7 @@ export interface BatchTask {
 
 const END = '\n';
 
-/** What few carts have: one field of JSON, empty where there is none of it. */
+/** What few carts have: one field of JSON, empty where there is none of it. The id of an exemption stays behind: no figure depends on it. */
 type Extras = Pick<
   PriceRequest,
   'customerGroup' | 'channel' | 'firstOrder' | 'exemption' | 'withoutGifts' | 'carrierPrices'
@@ -48,7 +48,8 @@ function extrasOf(request: PriceRequest): string {
   const locks = lines.some(({ locked }) => locked !== undefined);
   const plain = !customerGroup && !channel && !firstOrder && !exemption && !withoutGifts && !carrierPrices && !locks;
   if (plain) return '';
-  const extras = { customerGroup, channel, firstOrder, exemption, withoutGifts, carrierPrices };
+  const spared = exemption ? { ...exemption, id: '' } : exemption;
+  const extras = { customerGroup, channel, firstOrder, exemption: spared, withoutGifts, carrierPrices };
   return JSON.stringify(locks ? { ...extras, locked: lines.map(({ locked }) => locked ?? null) } : extras);
 }
 

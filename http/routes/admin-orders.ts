@@ -5,7 +5,7 @@
 import type { OrderCursor, PaymentRecord } from '../../schema/read-side.ts';
 import type { App } from '../app.ts';
 import { timestamp } from '../json.ts';
-import { openContact, orderDocument, orderReply } from '../order-view.ts';
+import { openedOrder, orderReply } from '../order-view.ts';
 import { problem } from '../problem.ts';
 import { type AnyRoute, route } from '../route.ts';
 import {
@@ -39,9 +39,7 @@ export function adminOrderRoutes(app: App): AnyRoute[] {
       const rows = await app.readSide.listOrders({ state, cartId, limit: paging.limit + 1, after });
       const found = await Promise.all(rows.slice(0, paging.limit).map(({ id }) => findOrder(app, id)));
       const orders = found.filter((order) => order !== null);
-      const items = await Promise.all(
-        orders.map(async (order) => orderDocument(order, await openContact(order.contact, app.subjects))),
-      );
+      const items = await Promise.all(orders.map((order) => openedOrder(order, app.subjects)));
       return { status: 200, headers: NO_STORE, body: { items, nextCursor: cursorAfter(app, paging, rows) } };
     },
   });

@@ -3,6 +3,7 @@ import type { CartCommand, CartReply } from '../../actors/cart-protocol.ts';
 import type { PriceFacts } from '../../actors/cart-state.ts';
 import type { App } from '../app.ts';
 import type { CartAnswer } from '../cart-view.ts';
+import { sealExemption } from '../exemption.ts';
 import { problem } from '../problem.ts';
 import { type AnyRoute, type EdgeReply, type EdgeRequest, route } from '../route.ts';
 import {
@@ -14,6 +15,7 @@ import {
   LineAddInput,
   LineSetInput,
 } from '../schemas-cart.ts';
+import { roleCovers } from '../tokens.ts';
 import {
   askCart,
   CART_PROBLEMS,
@@ -143,12 +145,21 @@ const GET: CartCommand = Object.freeze({ kind: 'get' });
 
 type CreateInput = Partial<CartCreateInput> | undefined;
 
-/** Whom a cart is for is not a shopper's to say: null where the caller may not. */
-function factsOf(app: App, request: EdgeRequest, input: CreateInput): PriceFacts | null {
-  const { customerGroup, channel } = input ?? {};
-  if (customerGroup === undefined && channel === undefined) return {};
-  if (app.operators.roleOf(request.bearer) === null) return null;
-  return { ...(customerGroup === undefined ? {} : { customerGroup }), ...(channel === undefined ? {} : { channel }) };
+/** Whom a cart is for is not a shopper's to say, nor a viewer's. */
+function maySay(app: App, request: EdgeRequest, input: CreateInput): boolean {
+  const { customerGroup, channel, exemption } = input ?? {};
+  if (customerGroup === undefined && channel === undefined && exemption === undefined) return true;
+  const role = app.operators.roleOf(request.bearer);
+  return role !== null && roleCovers(role, 'operator');
+}
+
+async function factsOf(app: App, cartId: string, input: CreateInput): Promise<PriceFacts> {
+  const { customerGroup, channel, exemption } = input ?? {};
+  return {
+    ...(customerGroup === undefined ? {} : { customerGroup }),
+    ...(channel === undefined ? {} : { channel }),
+    ...(exemption === undefined ? {} : { exemption: await sealExemption(app.subjects, cartId, exemption) }),
+  };
 }
 
 async function createCart(app: App, request: EdgeRequest, input: CreateInput): Promise<EdgeReply> {
@@ -158,17 +169,14 @@ async function createCart(app: App, request: EdgeRequest, input: CreateInput): P
       errors: [{ path: '/currency', message: `must be one of ${app.catalogue.currencies.join(', ')}` }],
     });
   }
-  const facts = factsOf(app, request, input);
-  if (facts === null) return problem('forbidden');
+  if (!maySay(app, request, input)) return problem('forbidden');
+  const key = keyOf(request);
+  const id = request.key === undefined ? app.newId('cart') : await idUnderKey(app, request.key.raw);
+  const facts = await factsOf(app, id, input);
   const said = Object.keys(facts).length === 0 ? {} : { facts };
   const command: CartCommand = { kind: 'create', currency, destination: input?.destination ?? null, ...said };
-  if (request.key === undefined) {
-    const id = app.newId('cart');
-    const answer = await app.system.ask(cartRef(id), command, { render: true, fresh: true, repeatable: true });
-    return withToken(app, id, await finish(app, answer as CartAnswer));
-  }
-  const id = await idUnderKey(app, request.key.raw);
-  const answer = await app.system.ask(cartRef(id), command, { render: true, key: keyOf(request) });
+  const options = key === undefined ? { render: true, fresh: true, repeatable: true } : { render: true, key };
+  const answer = await app.system.ask(cartRef(id), command, options);
   return withToken(app, id, await finish(app, answer as CartAnswer));
 }
 

@@ -4,6 +4,7 @@
  */
 import type { App } from '../app.ts';
 import type { AnyRoute } from '../route.ts';
+import { adminCartRoutes } from './admin-carts.ts';
 import { adminClusterRoutes } from './admin-cluster.ts';
 import { adminJobRoutes } from './admin-jobs.ts';
 import { adminOrderRoutes } from './admin-orders.ts';
@@ -28,6 +29,7 @@ export function allRoutes(app: App): AnyRoute[] {
     adminPricingRoutes,
     adminStockRoutes,
     adminOrderRoutes,
+    adminCartRoutes,
     adminJobRoutes,
     adminClusterRoutes,
   ];
