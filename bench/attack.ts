@@ -98,6 +98,7 @@ export function bodyOf({ sku, cart, orderId }: Prey, { id, schema, rawTypes }: O
       digital: false,
       active: true,
     },
+    adminPutCartExemption: { kind: 'exempt', id: 'TX-1', countries: ['US'] },
     adminAdjustStock: { delta: 1, reason: 'more' },
     receivePaymentNotice: { type: 'payment.captured', reference: orderId, paymentId: 'pay_1', state: 'captured' },
   };
@@ -116,7 +117,7 @@ export function pathOf(
     id:
       path.startsWith('/v1/orders') || path.startsWith('/v1/admin/orders')
         ? orderId
-        : access === 'cart'
+        : access === 'cart' || path.startsWith('/v1/admin/carts')
           ? cart.id
           : 'none',
     sku,
