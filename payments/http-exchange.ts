@@ -26,6 +26,16 @@ export interface ProviderRequest {
 /** Nobody listens or answers there; as against a provider that answers badly, which says nothing about the next call. */
 export class Unreachable extends Fault {}
 
+/** It answered, but with what is no JSON or too long to be read: as against an answer that was lost. */
+export class Unreadable extends Fault {
+  readonly status: number;
+
+  constructor(status: number, what: string) {
+    super('effect_failed', `the payment provider answered ${what}`);
+    this.status = status;
+  }
+}
+
 export type Exchange = (asked: ProviderRequest) => Promise<ProviderAnswer>;
 
 const ANSWER_BYTES_MAX = 256 * 1024;
@@ -84,11 +94,11 @@ async function readAnswer(answer: IncomingMessage): Promise<ProviderAnswer> {
   } catch (error) {
     throw new Fault('effect_failed', 'the answer of the payment provider broke off', { cause: error });
   }
-  if (size > ANSWER_BYTES_MAX) throw unbelievable(`an answer of more than ${ANSWER_BYTES_MAX} bytes`);
+  if (size > ANSWER_BYTES_MAX) throw new Unreadable(status, `an answer of more than ${ANSWER_BYTES_MAX} bytes`);
   try {
     return { status, body: JSON.parse(Buffer.concat(chunks).toString('utf8')) };
   } catch {
-    throw unbelievable(`status ${status} without JSON`);
+    throw new Unreadable(status, `status ${status} without JSON`);
   }
 }
 

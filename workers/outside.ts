@@ -12,7 +12,7 @@ import {
   handleWhen,
   wrap,
 } from 'cockatiel';
-import { openExchange, Unreachable } from '../payments/http-exchange.ts';
+import { openExchange, Unreachable, Unreadable } from '../payments/http-exchange.ts';
 
 export interface OutsideOptions {
   /** Where requests are posted: `http` or `https`. */
@@ -23,7 +23,7 @@ export interface OutsideOptions {
   readonly restMs?: number;
 }
 
-/** `invalid`: it answered, but not what can be an answer. */
+/** `invalid`: it answered 200, but not with what can be an answer, be it no JSON. */
 export type NotAsked = 'timeout' | 'unavailable' | 'invalid';
 export type Asked<Answer> =
   | { readonly ok: true; readonly answer: Answer }
@@ -54,7 +54,7 @@ export function openOutside({ url, timeoutMs = 1_500, restMs = 10_000 }: Outside
 
   async function send(body: unknown): Promise<unknown> {
     const answer = await exchange({ method: 'POST', url, timeoutMs, body }).catch((error: unknown) => {
-      throw new Failed(isLate(error) ? 'timeout' : 'unavailable', error);
+      throw new Failed(reasonOf(error), error);
     });
     if (answer.status !== 200) throw new Failed('unavailable', `status ${answer.status}`);
     return answer.body;
@@ -76,6 +76,11 @@ export function openOutside({ url, timeoutMs = 1_500, restMs = 10_000 }: Outside
       throw error;
     }
   };
+}
+
+function reasonOf(error: unknown): NotAsked {
+  if (error instanceof Unreadable) return error.status === 200 ? 'invalid' : 'unavailable';
+  return isLate(error) ? 'timeout' : 'unavailable';
 }
 
 /** Cut off for its time, and not because nobody listens there. */
