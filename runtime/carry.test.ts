@@ -50,7 +50,7 @@ type BuyerCommand =
   /** Had from elsewhere: asks nobody. */
   | { readonly kind: 'note'; readonly op: string }
   | { readonly kind: 'look' };
-type BuyerEvent = { readonly kind: 'wants' | 'got' | 'missed' | 'broken'; readonly op: string };
+type BuyerEvent = { readonly kind: 'wants' | 'got' | 'missed' | 'rushed' | 'broken'; readonly op: string };
 type BuyerReply = { readonly ok: boolean; readonly got: readonly string[] };
 
 const buyer: ActorType<Buyer, BuyerCommand, BuyerEvent, BuyerReply> = {
@@ -72,7 +72,7 @@ const buyer: ActorType<Buyer, BuyerCommand, BuyerEvent, BuyerReply> = {
             command: { kind: 'take', op } satisfies StallCommand,
             instead(reply) {
               if (!(reply as { ok: boolean }).ok) return { reply: { ok: false, got: before } };
-              return { events: [{ kind: how ?? 'got', op }], reply: { ok: true, got: [...before, op] } };
+              return { events: [{ kind: how ?? 'rushed', op }], reply: { ok: true, got: [...before, op] } };
             },
           },
         };
@@ -95,6 +95,7 @@ const buyer: ActorType<Buyer, BuyerCommand, BuyerEvent, BuyerReply> = {
   apply(state, { kind, op }) {
     if (kind === 'broken') throw new TypeError('broken');
     if (kind === 'wants') state.wants.push(op);
+    else if (kind === 'rushed') state.got.push(op);
     else {
       state.wants = state.wants.filter((other) => other !== op);
       state[kind].push(op);

@@ -352,9 +352,10 @@ export class Turns {
       const lane = this.#options.lane(cell.shard);
       lane.enqueue(entry);
       if (followed) stages.entered(entry);
-      // Nobody else is there to share a batch with: it is on its way while the answer is made.
+      // Nobody else is there to share a batch with: it is on its way while the answer is made. (One that rests on another actor might fail at
+      // once, before anybody waits behind it.)
       const alone = call.origin === 'caller' && this.#options.gate.calls.callers === 1;
-      if (alone && plain && effects.length === 0) lane.flush();
+      if (alone && plain && effects.length === 0 && draft.consulted === null) lane.flush();
     }
     if (plain) this.#answer(draft);
     this.#gateAll(draft, entry !== null);
