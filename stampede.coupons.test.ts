@@ -82,6 +82,8 @@ test('of 200 buyers at once with one coupon of 20 uses exactly 20 get it, and a 
     refused.push(cart);
   });
   assert.deepEqual([placed.length, refused.length], [20, 180]);
+  const { body: usage } = await shop.admin('GET', '/v1/admin/coupons/CROWD/usage');
+  assert.deepEqual([usage.limit, usage.taken, usage.remaining], [20, 20, 0]);
   const [first] = placed;
   const [second] = refused;
   assert(first !== undefined && second !== undefined);

@@ -1,4 +1,4 @@
-/** What operators send and see of stock and jobs. */
+/** What operators send and see of stock, of the uses of coupons, and of jobs. */
 import Type from 'typebox';
 import { closed, listOf, listQuery, Nullable, PathWord, Timestamp, text } from './schemas.ts';
 
@@ -24,6 +24,25 @@ export const StockAdjustmentInput = closed({
   }),
   reason: text(200),
 });
+
+const uses = (description: string) => Nullable(Type.Integer({ minimum: 0, description }));
+
+export const CouponUsage = Type.Object(
+  {
+    code: Type.String(),
+    limit: Nullable(Type.Integer({ minimum: 1, description: 'Orders in all; null: no limit.' })),
+    limitPerCustomer: Nullable(Type.Integer({ minimum: 1, description: 'Orders of one customer; null: no limit.' })),
+    held: uses('By orders whose checkout is under way.'),
+    used: uses('By confirmed orders that were not cancelled.'),
+    taken: uses('`held + used`.'),
+    remaining: uses('`limit - taken`; 0 also where the limit was lowered below what is taken.'),
+  },
+  {
+    $id: 'CouponUsage',
+    description: 'In all orders. Without a limit in all nothing is counted, and these four are null.',
+  },
+);
+export const CouponParams = Type.Object({ code: PathWord });
 
 export const Job = Type.Object(
   {

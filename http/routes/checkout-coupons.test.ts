@@ -4,7 +4,8 @@ import { randomUUID } from 'node:crypto';
 import { after, before, test } from 'node:test';
 import { type CouponReply, couponCustomer } from '../../actors/coupon.ts';
 import { inParallel } from '../../bench/shopper.ts';
-import { ADDRESS, type Answer, MemoryShop, type OpenedCart, openCart } from '../memory-shop.ts';
+import { ADDRESS, type Answer, fits, MemoryShop, type OpenedCart, openCart } from '../memory-shop.ts';
+import { CouponUsage } from '../schemas-admin.ts';
 import { canonicalEmail } from './checkout.ts';
 
 let shop: MemoryShop;
@@ -99,6 +100,51 @@ test('one customer has one use however the address is written, another one too, 
   assert.deepEqual(await usage(couponCustomer('ONCE', shop.app.subjects.pseudonym('ann@example.com'))), [0, 1]);
   assert.deepEqual(await usage('ONCE'), [0, 0], 'what has no limit in all is not counted in all');
   assert.equal(/ann@|Ann@|bob@/.test(shop.written().toString('latin1')), false);
+});
+
+test('operators see how many uses are held, used and left, by numbers alone', async () => {
+  const show = async (code: string) => {
+    const answer = await shop.admin('GET', `/v1/admin/coupons/${code}/usage`);
+    assert.ok(answer.status === 200 && fits(CouponUsage, answer.body), answer.text);
+    assert.equal(answer.headers['cache-control'], 'no-store');
+    return answer.body;
+  };
+  const limits = async (code: string, limits: object) => {
+    const body = { label: 'One dollar off', kind: 'fixed', amounts: { USD: 100 }, limits };
+    const put = await shop.admin('PUT', `/v1/admin/coupons/${code}`, { body });
+    assert.ok(put.status < 300, put.text);
+  };
+  await limits('SEEN', { total: 3, perCustomer: 2 });
+  const whole = { code: 'SEEN', limit: 3, limitPerCustomer: 2 };
+  assert.deepEqual(await show('seen'), { ...whole, held: 0, used: 0, taken: 0, remaining: 3 });
+  let charge = () => {};
+  let asked = () => {};
+  const charging = new Promise<void>((resolve) => {
+    asked = resolve;
+  });
+  const before = shop.beforeCharge;
+  shop.beforeCharge = () => {
+    asked();
+    return new Promise((resolve) => {
+      charge = resolve;
+    });
+  };
+  const placed = checkOut(await filled('SEEN'), 'eve@example.com');
+  await charging;
+  assert.deepEqual(await show('SEEN'), { ...whole, held: 1, used: 0, taken: 1, remaining: 2 });
+  shop.beforeCharge = before;
+  charge();
+  assert.equal((await placed).status, 201);
+  assert.equal((await checkOut(await filled('SEEN'), 'eve@example.com')).status, 201);
+  assert.deepEqual(await show('SEEN'), { ...whole, held: 0, used: 2, taken: 2, remaining: 1 });
+  await limits('SEEN', { total: 1 });
+  const lowered = await show('SEEN');
+  assert.deepEqual([lowered.taken, lowered.remaining, lowered.limitPerCustomer], [2, 0, null]);
+  const none = { held: null, used: null, taken: null, remaining: null };
+  assert.deepEqual(await show('ONCE'), { code: 'ONCE', limit: null, limitPerCustomer: 1, ...none });
+  for (const code of ['NOPE', 'x'.repeat(100), 'SEEN%7Csomebody']) {
+    assert.equal((await shop.admin('GET', `/v1/admin/coupons/${code}/usage`)).status, 404);
+  }
 });
 
 test('all spellings of one mailbox are one customer', () => {

@@ -6,6 +6,7 @@ import type { App } from '../app.ts';
 import type { AnyRoute } from '../route.ts';
 import { adminCartRoutes } from './admin-carts.ts';
 import { adminClusterRoutes } from './admin-cluster.ts';
+import { adminCouponRoutes } from './admin-coupons.ts';
 import { adminJobRoutes } from './admin-jobs.ts';
 import { adminOrderRoutes } from './admin-orders.ts';
 import { adminPricingRoutes } from './admin-pricing.ts';
@@ -26,6 +27,7 @@ export function allRoutes(app: App): AnyRoute[] {
   const operators = [
     adminProductRoutes,
     adminRuleRoutes,
+    adminCouponRoutes,
     adminPricingRoutes,
     adminStockRoutes,
     adminOrderRoutes,
