@@ -3,6 +3,7 @@
  */
 import type { Kysely } from 'kysely';
 import { findAnswer, insertAnswer } from '../schema/answers.ts';
+import { getAudit, listAudit } from '../schema/audit.ts';
 import { listOrders, listPayments } from '../schema/read-side.ts';
 import type { SubjectKeys } from '../schema/subjects.ts';
 import type { Tables } from '../schema/tables.ts';
@@ -14,6 +15,8 @@ export function readSideOf(db: Kysely<Tables>): ReadSide {
   return {
     listOrders: faulting((query) => listOrders(db, query)),
     listPayments: faulting((query) => listPayments(db, query)),
+    listAudit: faulting((query) => listAudit(db, query)),
+    getAudit: faulting((id) => getAudit(db, id)),
   };
 }
 

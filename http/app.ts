@@ -7,6 +7,7 @@ import type { NoticeVerifier } from '../payments/notice.ts';
 import type { Clock } from '../runtime/clock.ts';
 import type { AnswerRow, RecordedAnswer } from '../runtime/journal.ts';
 import type { ActorSystem } from '../runtime/system.ts';
+import type { AuditLine, AuditQuery } from '../schema/audit.ts';
 import type { ClusterView } from '../schema/cluster-view.ts';
 import type { PriceBook } from '../schema/price-book.ts';
 import type { Product } from '../schema/product.ts';
@@ -97,6 +98,9 @@ export interface ReadSide {
   /** Newest first. Which orders; what they are is asked of their actors. */
   listOrders(query: OrderQuery): Promise<readonly OrderCursor[]>;
   listPayments(query: PaymentQuery): Promise<readonly PaymentRecord[]>;
+  /** Newest first, without what changes were. */
+  listAudit(query: AuditQuery): Promise<readonly AuditLine[]>;
+  getAudit(id: string): Promise<AuditLine | null>;
 }
 
 export interface CartTokensAccess {

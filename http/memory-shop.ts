@@ -16,6 +16,7 @@ import { soleMember } from '../runtime/members.ts';
 import { MemoryJournal } from '../runtime/memory.ts';
 import { type ActorSystem, type ActorSystemOptions, createActorSystem } from '../runtime/system.ts';
 import { SystemClock } from '../runtime/system-clock.ts';
+import type { AuditLine } from '../schema/audit.ts';
 import type { ClusterView } from '../schema/cluster-view.ts';
 import type { Coupon } from '../schema/coupon.ts';
 import { demoData } from '../schema/demo.ts';
@@ -171,6 +172,15 @@ export class MemoryShop {
             })
             .filter((payment) => (state ?? payment.state) === payment.state)
             .slice(0, limit),
+        listAudit: async ({ actor, target, since = 0, after, limit }) => {
+          const from = after === undefined ? -1 : this.#auditTrail().findIndex(({ id }) => id === after.id);
+          return this.#auditTrail()
+            .slice(from + 1)
+            .filter((line) => (actor ?? line.actor) === line.actor && (target ?? line.target) === line.target)
+            .filter(({ at }) => at >= since)
+            .slice(0, limit);
+        },
+        getAudit: async (id) => this.#auditTrail().find((line) => line.id === id) ?? null,
       },
       jobs: {
         list: async ({ state, limit }) => ({
@@ -318,6 +328,15 @@ export class MemoryShop {
     await this.beforeCharge();
     if (token.startsWith('tok_declined')) return { ok: false, code: 'card_declined' };
     return { ok: true, paymentId: `pay_${orderId}`, provider: 'sandbox' };
+  }
+
+  /** Newest first. */
+  #auditTrail(): AuditLine[] {
+    const lines = this.audit.map(({ operation, path: target, status, clientIp, at }, i): AuditLine => {
+      const id = `0190a6d2-0000-7000-8000-${String(i + 2).padStart(12, '0')}`;
+      return { id, at, actor: 'admin-key', operation, target, doc: { status, clientIp } };
+    });
+    return lines.reverse();
   }
 
   #project(row: ProjectionRow): void {

@@ -39,6 +39,7 @@ const TAGS: Readonly<Record<string, string>> = {
   'admin: carts': 'What is said of a cart that its shopper may not say.',
   'admin: orders': 'Every order, and what the shop believes was charged.',
   'admin: jobs': 'What is done after a commit, and what of it failed for good.',
+  'admin: audit': 'What operators have done.',
   'admin: cluster': 'The nodes, and which of them has what.',
 };
 

@@ -1,6 +1,6 @@
-/** What operators send and see of stock, of the uses of coupons, and of jobs. */
+/** What operators send and see of stock, of the uses of coupons, of jobs, and of what they did. */
 import Type from 'typebox';
-import { closed, listOf, listQuery, Nullable, PathWord, Timestamp, text } from './schemas.ts';
+import { closed, filterText, listOf, listQuery, Nullable, PathWord, sinceTime, Timestamp, text } from './schemas.ts';
 
 export const ADJUSTMENT_MAX = 1_000_000_000;
 
@@ -64,5 +64,39 @@ export const JobListQuery = closed({
   state: Type.Optional(Type.Enum(['open', 'failed', 'done'])),
   job: Type.Optional(text(64)),
   sort: Type.Optional(Type.Enum(['-createdAt'], { description: 'Newest first.' })),
+  ...listQuery,
+});
+
+const changed = (description: string) => Type.Optional(Type.Unknown({ description }));
+
+export const AuditEntry = Type.Object(
+  {
+    id: Type.String(),
+    at: Timestamp,
+    actor: Type.String({ description: 'By which credential.' }),
+    operation: Type.String({
+      description:
+        'Of a call: its `operationId` in this document. Of a change of rules: `<kind>.write` or `<kind>.import`.',
+    }),
+    target: Type.String({ description: 'The path that was called, or kind and id of the rule that was changed.' }),
+    status: Type.Optional(Type.Integer({ description: 'Of a call: how it was answered.' })),
+    clientIp: Type.Optional(Type.String({ description: 'Of a call: from where.' })),
+    version: Type.Optional(
+      Type.Integer({ description: 'Of a change of rules: the version of the price book that it made.' }),
+    ),
+    before: changed('What differs, as it was; null: it was created. Not in lists.'),
+    after: changed('What differs, as it is since; null: it was removed. Not in lists.'),
+  },
+  { $id: 'AuditEntry' },
+);
+export const AuditParams = Type.Object({ id: PathWord });
+export const AuditList = listOf(AuditEntry);
+export const AuditListQuery = closed({
+  actor: Type.Optional(filterText(200, 'Only what this one did.')),
+  target: Type.Optional(
+    filterText(2_000, 'Only what was done to this: a path, or `<kind>/<id>` such as `coupon/TEN`.'),
+  ),
+  since: Type.Optional(sinceTime('RFC 3339: done at or after this time.')),
+  sort: Type.Optional(Type.Enum(['-at'], { description: 'Newest first.' })),
   ...listQuery,
 });

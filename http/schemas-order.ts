@@ -16,6 +16,7 @@ import {
   PathWord,
   Shipping,
   ShippingAddress,
+  sinceTime,
   Tax,
   Timestamp,
   Totals,
@@ -164,12 +165,7 @@ export const AdminPaymentQuery = closed({
   orderId: Type.Optional(PathWord),
   cartId: Type.Optional(PathWord),
   state: Type.Optional(PaymentState),
-  since: Type.Optional(
-    Type.String({
-      pattern: '^\\d{4}-\\d{2}-\\d{2}T\\d{2}:\\d{2}:\\d{2}(?:\\.\\d{1,9})?(?:Z|[+-]\\d{2}:\\d{2})$',
-      description: 'RFC 3339: placed at or after this time.',
-    }),
-  ),
+  since: Type.Optional(sinceTime('RFC 3339: placed at or after this time.')),
   sort: Type.Optional(Type.Enum(['-placedAt'], { description: 'Newest first.' })),
   ...listQuery,
 });

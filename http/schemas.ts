@@ -188,6 +188,14 @@ export function filterText(maxLength: number, description: string) {
   return Type.String({ maxLength, pattern: '^[^\\u0000-\\u001F\\u007F\\u0085\\u2028\\u2029]*$', description });
 }
 
+/** `?since=` of a list; whether there is such a day is for its route to say. */
+export function sinceTime(description: string) {
+  return Type.String({
+    pattern: '^\\d{4}-\\d{2}-\\d{2}T\\d{2}:\\d{2}:\\d{2}(?:\\.\\d{1,9})?(?:Z|[+-]\\d{2}:\\d{2})$',
+    description,
+  });
+}
+
 /** `?limit=` and `?cursor=`, as every list takes them. A cursor of any form is looked at by its list: `cursor_invalid`. */
 export const listQuery = {
   limit: Type.Optional(Type.Integer({ minimum: 1, maximum: LIST_LIMIT_MAX, default: LIST_LIMIT_DEFAULT })),

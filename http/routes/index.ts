@@ -4,6 +4,7 @@
  */
 import type { App } from '../app.ts';
 import type { AnyRoute } from '../route.ts';
+import { adminAuditRoutes } from './admin-audit.ts';
 import { adminCartRoutes } from './admin-carts.ts';
 import { adminClusterRoutes } from './admin-cluster.ts';
 import { adminCouponRoutes } from './admin-coupons.ts';
@@ -33,6 +34,7 @@ export function allRoutes(app: App): AnyRoute[] {
     adminOrderRoutes,
     adminCartRoutes,
     adminJobRoutes,
+    adminAuditRoutes,
     adminClusterRoutes,
   ];
   return [

@@ -9,6 +9,7 @@ import * as cluster from './0003-cluster.ts';
 import * as give from './0004-give.ts';
 import * as appendEvents from './0005-append-events.ts';
 import * as rules from './0006-rules.ts';
+import * as auditLists from './0007-audit-lists.ts';
 
 export const migrations: Readonly<Record<string, Migration>> = {
   '0001-journal': journal,
@@ -17,4 +18,5 @@ export const migrations: Readonly<Record<string, Migration>> = {
   '0004-give': give,
   '0005-append-events': appendEvents,
   '0006-rules': rules,
+  '0007-audit-lists': auditLists,
 };
