@@ -75,6 +75,28 @@ test('any node serves any cart, and one cart through all of them in order', { sk
   }
 });
 
+test('a product that one node has just been given is sold at its price by all, also those that have not looked since', {
+  skip,
+}, async () => {
+  for (let round = 0; round < 3; round++) {
+    const node = cluster.node(round);
+    const sku = `NEW-${round}`;
+    const body = { name: 'New', category: 'New', prices: { USD: 1_234 } };
+    const carts = await inParallel(12, 6, () => newCart(node));
+    assert.equal((await node.admin('PUT', `/v1/admin/products/${sku}`, { body })).status, 201);
+    const placed = await inParallel(12, 12, async (i) => {
+      const cart = carts[i] as CartHandle;
+      const added = await addLine(node, cart, sku);
+      assert.equal(added.status, 200, added.text);
+      assert.deepEqual([added.body.lines[0].unitPrice.amount, added.body.warnings], [1_234, []], added.text);
+      return cart;
+    });
+    await setAvailable(node, sku, 100);
+    const orders = await inParallel(12, 12, (i) => checkout(node, placed[i] as CartHandle));
+    for (const { status, text } of orders) assert.equal(status, 201, text);
+  }
+});
+
 test('the feed of each node tells of every sku, whoever has it', { skip }, async () => {
   const heard = cluster.nodes.map(() => new Map<string, number>());
   const sockets = cluster.nodes.map((node, index) => {

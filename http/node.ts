@@ -21,6 +21,7 @@ import { stockVersions } from '../schema/read-side.ts';
 import { openRedisBus, type RedisBus } from '../schema/redis-bus.ts';
 import { SubjectKeys } from '../schema/subjects.ts';
 import { httpCarrierRates } from '../workers/carrier-rates.ts';
+import { byNewestBook } from '../workers/current-book.ts';
 import { finalPricing } from '../workers/final-pricing.ts';
 import { openMailer } from '../workers/mailer.ts';
 import { PricingPool } from '../workers/pool.ts';
@@ -125,18 +126,22 @@ async function wire(
 
   // Prices and stock, in memory.
   const catalogue = await Catalogue.load(db);
-  const pricing = new PricingPool();
-  closers.push(() => pricing.close());
-  pricing.setBook(catalogue.book());
-  catalogue.onChange(() => pricing.setBook(catalogue.book()));
+  const pool = new PricingPool();
+  closers.push(() => pool.close());
+  pool.setBook(catalogue.book());
+  catalogue.onChange(() => pool.setBook(catalogue.book()));
+  const pricing: Pricing = {
+    price: byNewestBook((...asked: Parameters<Pricing['price']>) => pool.price(...asked), catalogue),
+  };
   // At checkout others may be asked too.
-  const final = finalPricing({
-    pricing,
+  const priceFinally = finalPricing({
+    pricing: pool,
     book: () => catalogue.book(),
     taxProvider: config.taxProviderUrl === null ? undefined : httpTaxProvider({ url: config.taxProviderUrl }),
     openText: (text) => openText(subjects, text),
     carrierRates: config.carrierRatesUrl === null ? undefined : httpCarrierRates({ url: config.carrierRatesUrl }),
   });
+  const final = byNewestBook(priceFinally, catalogue);
   const cartPricing: Pricing = {
     price: (request, options, of) => (options.final ? final(request) : pricing.price(request, options, of)),
   };
@@ -265,7 +270,7 @@ async function wire(
   registerClusterMetrics(metrics, bus, actors);
   if (stockNews !== null) metrics.registerStats('stock_news', () => ({ ...stockNews.stats }));
   if (bus !== null) metrics.registerStats('bus', () => ({ ...bus.stats }));
-  metrics.registerStats('pricing', () => ({ ...pricing.stats }));
+  metrics.registerStats('pricing', () => ({ ...pool.stats }));
   const feedRule = config.rateLimits === 'off' ? undefined : config.rateLimits.feed;
   const feedLimiter = feedRule === undefined ? null : new RateLimiter('feed', feedRule);
   const feed = createFeed({

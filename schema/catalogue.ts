@@ -72,6 +72,8 @@ export class Catalogue {
   #bookProducts: ProductTable = ProductTable.of([]);
   readonly #listeners = new Set<(change: CatalogueChange) => void>();
   #refreshes: Promise<unknown> = Promise.resolve();
+  /** A refresh that has not begun. */
+  #next: Promise<boolean> | null = null;
 
   private constructor(db: Kysely<Tables>) {
     this.#db = db;
@@ -228,9 +230,17 @@ export class Catalogue {
     }
   }
 
-  /** Brings memory to the newest committed version. True where that changed something. One after the other. */
+  /**
+   * Brings memory to the newest version that was committed when this was called, or a later one. True where that changed something. One
+   * after the other: all who call while one is under way share the next.
+   */
   refresh(): Promise<boolean> {
-    const next = this.#refreshes.then(() => this.#read());
+    if (this.#next !== null) return this.#next;
+    const next = this.#refreshes.then(() => {
+      this.#next = null;
+      return this.#read();
+    });
+    this.#next = next;
     this.#refreshes = next.catch(() => undefined);
     return next;
   }
