@@ -3,7 +3,7 @@
  * with its raw JSON beside it.
  *
  *   npm run bench [-- --only load,peers] [-- --full] [-- --tiny] [-- --out folder]
- *   npm run bench:peers -- --with vendure       (installs it into a folder of its own)
+ *   npm run bench:peers -- --with vendure,medusa       (installs them outside of the project)
  *   npm run bench -- --profile        (a flame graph of the shop's main thread under adds to carts)
  *   npm run bench -- --compare before.json after.json
  */

@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import { frames } from './feed-subscribers.ts';
 import { NumberedCartsWalker } from './growth-journeys.ts';
 import { walkerOf } from './journeys.ts';
+import { MedusaWalker } from './medusa-journeys.ts';
 import { arrivals } from './pacer.ts';
 import { VendureWalker } from './vendure-journeys.ts';
 
@@ -78,6 +79,52 @@ test('an order of another shop takes its seven calls under its own token; a refu
   one.next();
   one.answered(500, String, String);
   assert.equal(one.next(), null);
+});
+
+test('an order of Medusa takes its eight calls on one cart; a cart that comes back instead of an order is a failure', () => {
+  const goods = { kind: 'medusa', key: 'pk_1', region: 'reg_1', option: 'so_1', variant: 'variant_1' } as const;
+  const walker = new MedusaWalker({ ...goods, way: 'orders' });
+  const asked: string[] = [];
+  const answer = (status: number, body: string) => walker.answered(status, () => body);
+  const answers: Record<string, string> = {
+    cart: '{"cart":{"id":"cart_7"}}',
+    payment: '{"payment_collection":{"id":"pay_col_9"}}',
+    complete: '{"type":"order","order":{}}',
+  };
+  for (let call = 0; call < 8; call++) {
+    const request = walker.next() ?? '';
+    assert.match(request, /\r\nx-publishable-api-key: pk_1\r\n/);
+    asked.push(request.split(' HTTP', 1)[0] ?? '');
+    assert.equal(answer(200, answers[walker.operation] ?? '{}'), null);
+  }
+  assert.deepEqual(asked, [
+    'POST /store/carts',
+    'POST /store/carts/cart_7/line-items',
+    'POST /store/carts/cart_7',
+    'GET /store/shipping-options?cart_id=cart_7',
+    'POST /store/carts/cart_7/shipping-methods',
+    'POST /store/payment-collections',
+    'POST /store/payment-collections/pay_col_9/payment-sessions',
+    'POST /store/carts/cart_7/complete',
+  ]);
+  assert.equal(walker.completed, 1);
+
+  walker.next();
+  assert.equal(answer(200, answers.cart ?? ''), null);
+  assert.equal(
+    answer(400, '{"code":"insufficient_inventory","type":"not_allowed"}'),
+    'line 400 insufficient_inventory',
+  );
+  assert.match(walker.next() ?? '', /^POST \/store\/carts HTTP/, 'the next order begins with a cart of its own');
+
+  const one = new MedusaWalker({ ...goods, way: 'one-order' });
+  for (let call = 0; call < 7; call++) {
+    one.next();
+    one.answered(200, () => answers[one.operation] ?? '{}');
+  }
+  const back = () => '{"type":"cart","cart":{},"error":{"type":"payment_requires_more"}}';
+  assert.match(one.answered(200, back) ?? '', /^complete no order/);
+  assert.deepEqual([one.completed, one.next()], [0, null]);
 });
 
 test('arrivals come at their rate, the same for the same seed', () => {

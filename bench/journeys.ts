@@ -12,6 +12,7 @@ import {
   SkuTurnsWalker,
 } from './growth-journeys.ts';
 import { failureOf, request } from './http-request.ts';
+import { type MedusaShopping, MedusaWalker } from './medusa-journeys.ts';
 import { ADDRESS, TEXAS } from './shopper.ts';
 import { type VendureShopping, VendureWalker } from './vendure-journeys.ts';
 
@@ -35,7 +36,15 @@ export interface MixedShop {
   readonly skus: readonly string[];
 }
 
-export type Script = Requests | Checkouts | MixedShop | NumberedCarts | SkuReads | SkuTurns | VendureShopping;
+export type Script =
+  | Requests
+  | Checkouts
+  | MixedShop
+  | NumberedCarts
+  | SkuReads
+  | SkuTurns
+  | VendureShopping
+  | MedusaShopping;
 
 export interface Walker {
   /** The next request, which `operation` names; null: there is nothing left to do. */
@@ -64,6 +73,8 @@ export function walkerOf(script: Script, index: number, of: number, acknowledged
       return new SkuTurnsWalker(script, index);
     case 'vendure':
       return new VendureWalker(script);
+    case 'medusa':
+      return new MedusaWalker(script);
   }
 }
 

@@ -181,6 +181,12 @@ export function breakdown({ stages }: BenchResult): string {
   return `${paragraph(`Means over ${short(stages.sampled)} sampled durable adds (the shop stamps one request in 64, always) at ${stages.connections} connections: time that passed, waiting included.`)}${stack(list, 'µs')}`;
 }
 
+function inBooks({ allocated, confirmed }: BenchResult['crowds'][number]): string {
+  if (allocated === confirmed) return String(allocated);
+  const ghosts = allocated - confirmed;
+  return `<span class="bad">${allocated}${ghosts > 0 ? `, ${ghosts} ghosts` : ''}</span>`;
+}
+
 export function selling({ crowds, orders, rows }: BenchResult): string {
   const crowd = crowds.map((row) => ({
     kind: row.who === 'Stampede' ? 'ours' : '',
@@ -189,6 +195,7 @@ export function selling({ crowds, orders, rows }: BenchResult): string {
       short(row.buyers),
       String(row.units),
       String(row.confirmed),
+      inBooks(row),
       row.oversold === 0 ? '<span class="good">0</span>' : `<span class="bad">${row.oversold}</span>`,
       String(row.refused),
       String(row.retries),
@@ -205,6 +212,7 @@ export function selling({ crowds, orders, rows }: BenchResult): string {
       '500',
       '100',
       String(shop.confirmed),
+      '–',
       String(shop.oversold),
       '',
       '',
@@ -217,7 +225,7 @@ export function selling({ crowds, orders, rows }: BenchResult): string {
   const parts: string[] = [];
   if (crowd.length > 0)
     parts.push(
-      `<h3>A crowd for few units</h3>${paragraph('All buyers are connected and start at one word; each asks for one unit and, if it got it, checks out. Confirmed orders are held against the shop’s books.')}${table(['', 'buyers', 'units', 'confirmed', 'oversold', 'refused', 'repeated', 'others', 'sold out in', 'p99 of a call', 'jobs done after'], [...crowd, ...apart])}`,
+      `<h3>A crowd for few units</h3>${paragraph('All buyers are connected and start at one word; each asks for one unit and, if it got it, checks out. Confirmed orders are held against the shop’s books once no more come: a ghost is an order there whose buyer was told otherwise.')}${table(['', 'buyers', 'units', 'confirmed', 'in the books', 'oversold', 'refused', 'repeated', 'others', 'sold out in', 'p99 of a call', 'jobs done after'], [...crowd, ...apart])}`,
     );
   if (orders !== null) {
     const ours = rows.filter((row) => row.ordersPerSecond !== null);

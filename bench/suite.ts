@@ -25,7 +25,7 @@ import { alternate, type Rounds } from './rounds.ts';
 import { recountAfterKill, type ShopTargets, shopTargets } from './shop-targets.ts';
 import { stagesOf, stagesSince } from './stage-breakdown.ts';
 import { type Ratio, ratioText } from './statistics.ts';
-import { VENDURE, vendure, type WholeShop } from './whole-shops.ts';
+import { SHOP_KINDS, type WholeShop, wholeShop } from './whole-shops.ts';
 
 export const PARTS = [
   'micro',
@@ -259,15 +259,24 @@ const RUN: Readonly<Record<PartName, (suite: Suite) => Promise<void>>> = {
 
   async shops(suite) {
     const { arena, targets, effort, found, tell } = suite;
-    if (!(suite.shops ?? []).includes('vendure')) return;
-    const other = await vendure({ arena, targets, rounds: effort.rounds, msEach: effort.msEach, tell });
-    add(suite, other.adds);
-    add(suite, other.checkouts);
-    const orderRate = (run: Run) => run.orders / run.elapsedMs;
-    note(suite, `durable add ÷ ${VENDURE}’s`, other.adds.ratio(0, 1), null);
-    note(suite, `full checkouts (orders) ÷ ${VENDURE}’s`, other.checkouts.ratio(0, 1, orderRate), { atLeast: 300 });
-    found.sweeps = [...found.sweeps, other.sweep];
-    found.crowds = [...found.crowds, other.crowd];
+    const failed: string[] = [];
+    for (const which of suite.shops ?? []) {
+      const { name } = SHOP_KINDS[which];
+      try {
+        const other = await wholeShop(which, { arena, targets, rounds: effort.rounds, msEach: effort.msEach, tell });
+        add(suite, other.adds);
+        add(suite, other.checkouts);
+        const orderRate = (run: Run) => run.orders / run.elapsedMs;
+        note(suite, `durable add ÷ ${name}’s`, other.adds.ratio(0, 1), null);
+        const wanted = which === 'vendure' ? { atLeast: 300 } : null;
+        note(suite, `full checkouts (orders) ÷ ${name}’s`, other.checkouts.ratio(0, 1, orderRate), wanted);
+        found.sweeps = [...found.sweeps, other.sweep];
+        found.crowds = [...found.crowds, other.crowd];
+      } catch (error) {
+        failed.push(error instanceof Error ? error.message : String(error));
+      }
+    }
+    if (failed.length > 0) throw new Error(failed.join('; '));
   },
 
   async recount({ arena, targets, found, tell }) {
