@@ -4,7 +4,7 @@ import { type PriceBook, ProductTable } from '../schema/price-book.ts';
 import { PricingPool, type PricingPoolOptions } from './pool.ts';
 import { BookEncoder, BookShelf, createBook } from './price-book.ts';
 import { price } from './pricing.ts';
-import type { PriceRequest } from './quote.ts';
+import type { PriceRequest, TaxExemption } from './quote.ts';
 import { joinCarts, readCarts, writeCart } from './wire.ts';
 
 const pools: PricingPool[] = [];
@@ -323,6 +323,28 @@ test('who asks for the same while it is computed shares it; what a newer version
   assert.deepEqual([(await old).lines[0]?.quantity, (await late).lines[0]?.quantity], [1, 1]);
   assert.equal(priced.price(cart('A', 2), {}, { id: 'cart_1', version: 2 }), await now);
   assert.equal(priced.stats.carts, 3);
+});
+
+test('a kept quote is not that of a buyer who is exempt, nor of one who is exempt elsewhere', async () => {
+  const rate = { id: 'us', name: 'US', country: 'US', region: null, categories: ['standard'], ratePpm: 100_000 };
+  const book: PriceBook = { ...bookOf(1, 1_000), taxRates: [{ ...rate, included: false }] };
+  const priced = pool(book, { keepCostMin: 1 });
+  const taxed = { ...cart('A'), destination: { country: 'US' } };
+  const asked: (TaxExemption | undefined)[] = [
+    undefined,
+    { kind: 'exempt', id: 'X' },
+    { kind: 'exempt', id: 'X', countries: ['CA'] },
+    { kind: 'reverse_charge', id: 'X' },
+  ];
+  for (const exemption of asked) {
+    const request = exemption === undefined ? taxed : { ...taxed, exemption };
+    const expected = price(book, request);
+    for (let i = 0; i < 2; i++) {
+      assert.deepEqual(await priced.price(request, {}, { id: 'cart_1', version: 1 }), expected);
+    }
+  }
+  assert.equal(priced.stats.keptCarts, asked.length);
+  assert.ok(price(book, taxed).taxAdded > price(book, { ...taxed, exemption: asked[1] ?? null }).taxAdded);
 });
 
 test('a kept quote ends at the instant at which a rule begins', async () => {
