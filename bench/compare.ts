@@ -57,7 +57,8 @@ function changeOf(name: string, a: readonly number[], b: readonly number[]): Cha
   const [one, other] = [logarithms(a), logarithms(b)];
   const difference = other.mean - one.mean;
   const half = WIDTH * Math.sqrt(one.variance / a.length + other.variance / b.length);
-  if (Math.abs(difference) <= half) return null;
+  // Nor is there a change where a figure is 0, which has no logarithm.
+  if (!(Math.abs(difference) > half)) return null;
   return {
     name,
     before: Math.exp(one.mean),

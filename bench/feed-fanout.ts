@@ -3,6 +3,7 @@ import { type ChildProcess, fork } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { type Arena, stockedSku } from './arena.ts';
 import type { FeedJob, FeedWord, NewsResult } from './feed-subscribers.ts';
+import { curve, type GrowthCurve } from './growth.ts';
 import { Histogram } from './histogram.ts';
 import { cpuSince, cpuTable, residentBytes } from './machine.ts';
 
@@ -64,6 +65,29 @@ export async function feedFanout(
     child.kill('SIGKILL');
   }
   return rows;
+}
+
+const WHY =
+  'A message is made once for all readers of a sku and sent to each in turn: its cost is that of one send. The last reader waits for all sends before his, so the 99th percentile may grow as the readers do; a socket and its subscription take some memory each.';
+
+/** What a message costs the shop, and how late it comes, as readers become more. The cost is that of its node alone: the write is one for all. */
+export function feedCurve(rows: readonly FanoutRow[]): GrowthCurve {
+  const points = rows.map((row) => ({
+    x: row.readers,
+    perSecond: (row.readers * 1e6) / row.lastP50Us,
+    cpuUs: row.serverCpuUs,
+    nodeUs: row.serverCpuUs,
+    postgresUs: 0,
+    p50Us: row.p50Us,
+    p99Us: row.p99Us,
+    residentMiB: row.residentMiB,
+    activationsPerSecond: 0,
+    failures: {
+      ...(row.missing === 0 ? {} : { missing: row.missing }),
+      ...(row.broken === 0 ? {} : { broken: row.broken }),
+    },
+  }));
+  return curve('news of stock, a message to each reader', 'readers of the feed', 'be flat', points, WHY);
 }
 
 const ms = (us: number) => `${(us / 1000).toFixed(1)} ms`;

@@ -9,7 +9,7 @@ import { coldCarts } from './cold-carts.ts';
 import { crowdRow } from './crowd.ts';
 import { drive, type Run } from './drive.ts';
 import type { Effort } from './effort.ts';
-import { feedFanout } from './feed-fanout.ts';
+import { feedCurve, feedFanout } from './feed-fanout.ts';
 import { growth } from './growth.ts';
 import { holdPeers } from './hold-peers.ts';
 import { median } from './machine.ts';
@@ -228,6 +228,7 @@ const RUN: Readonly<Record<PartName, (suite: Suite) => Promise<void>>> = {
 
   async feed({ arena, effort, found, tell }) {
     found.feed = await feedFanout(arena, effort.readers, effort.news, tell);
+    found.growth = [...found.growth, feedCurve(found.feed)];
   },
 
   async cold({ arena, effort, found, tell }) {
