@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { FLOORS_FILE, type Floors, fallen, floors, judge } from './gate.ts';
+import { FLOORS_FILE, type Floors, fallen, floors, judge, noteOnQuiet } from './gate.ts';
 
 const root = fileURLToPath(new URL(import.meta.url.endsWith('.ts') ? '..' : '../..', import.meta.url));
 const git = (...args: string[]) =>
@@ -32,6 +32,19 @@ test('a ratio falls only where its whole interval lies below the floor; one that
       ['lost', false],
       ['gone', false],
     ],
+  );
+});
+
+test('what fell beside busy programs may be theirs, and the gate says so; it still fails', () => {
+  const rows = [0.02, 0.4, 0.5].map((othersShare) => ({ othersShare }));
+  const fell = judge({ lost: 1 }, [ratio('lost', 0.8, 0.7, 0.9)]);
+  const kept = judge({ lost: 1 }, [ratio('lost', 1.2, 1.1, 1.3)]);
+  assert.match(noteOnQuiet(rows, fell), /^other programs used 40 % .* repeat it on a quiet machine$/);
+  assert.doesNotMatch(noteOnQuiet(rows, kept), /repeat/);
+  assert.doesNotMatch(noteOnQuiet(rows.slice(0, 1), fell), /repeat/);
+  assert.deepEqual(
+    fell.map(({ held }) => held),
+    [false],
   );
 });
 

@@ -7,7 +7,9 @@ import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { bench } from './bench.ts';
 import { type Effort, WHOLE } from './effort.ts';
+import { median } from './machine.ts';
 import type { NamedRatio } from './result.ts';
+import type { Row } from './rounds.ts';
 import { ratioText } from './statistics.ts';
 
 /** By the name of the ratio. */
@@ -55,11 +57,28 @@ export function fallen(before: Floors, after: Floors): string[] {
     .map(([name, floor]) => `${name}: ${floor} → ${after[name] ?? 'gone'}`);
 }
 
+/** From this share of all cores on, other programs' work tells more of a ratio than the shop does: they slow down most what needs both cores. */
+const QUIET_MAX = 0.1;
+
+/** What other programs took meanwhile, the median over the rows; and whether what fell may be theirs. */
+export function noteOnQuiet(rows: readonly Pick<Row, 'othersShare'>[], verdicts: readonly Verdict[]): string {
+  const share = median(rows.map(({ othersShare }) => othersShare));
+  const told = `other programs used ${Math.round(share * 100)} % of the cores meanwhile`;
+  const fallen = verdicts.some(({ held }) => !held);
+  return fallen && share > QUIET_MAX ? `${told}: what has fallen may be theirs, repeat it on a quiet machine` : told;
+}
+
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const tell = (line: string) => void process.stdout.write(`${line}\n`);
-  const { ratios } = await bench({ effort: EFFORT, parts: ['load', 'peers'], command: 'npm run bench:gate', tell });
+  const { ratios, rows } = await bench({
+    effort: EFFORT,
+    parts: ['load', 'peers'],
+    command: 'npm run bench:gate',
+    tell,
+  });
   const verdicts = judge(floors(process.cwd()), ratios);
   for (const { name, floor, told, held } of verdicts)
     tell(`${held ? 'held  ' : 'FALLEN'} ${name}: ${told}, floor ${floor}`);
+  tell(noteOnQuiet(rows, verdicts));
   process.exit(verdicts.every(({ held }) => held) ? 0 : 1);
 }
