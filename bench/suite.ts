@@ -25,7 +25,7 @@ import { alternate, type Rounds } from './rounds.ts';
 import { recountAfterKill, type ShopTargets, shopTargets } from './shop-targets.ts';
 import { stagesOf, stagesSince } from './stage-breakdown.ts';
 import { type Ratio, ratioText } from './statistics.ts';
-import { SHOP_KINDS, type WholeShop, wholeShop } from './whole-shops.ts';
+import { BUYERS, SHOP_KINDS, UNITS, type WholeShop, wholeShop } from './whole-shops.ts';
 
 export const PARTS = [
   'micro',
@@ -261,7 +261,11 @@ const RUN: Readonly<Record<PartName, (suite: Suite) => Promise<void>>> = {
   async shops(suite) {
     const { arena, targets, effort, found, tell } = suite;
     const failed: string[] = [];
-    for (const which of suite.shops ?? []) {
+    const asked = suite.shops ?? [];
+    // Ours stands beside theirs, also where the part of the crowds is not run.
+    if (asked.length > 0 && !found.crowds.some(({ buyers }) => buyers === BUYERS))
+      found.crowds = [...found.crowds, await crowdRow(arena, BUYERS, UNITS, tell)];
+    for (const which of asked) {
       const { name } = SHOP_KINDS[which];
       try {
         const other = await wholeShop(which, { arena, targets, rounds: effort.rounds, msEach: effort.msEach, tell });

@@ -75,8 +75,9 @@ export interface OpenShop {
   close(): Promise<void>;
 }
 
-const UNITS = 100;
-const BUYERS = 500;
+/** Of the scarce product, and who want it. */
+export const UNITS = 100;
+export const BUYERS = 500;
 const BUYING_AT_MOST_MS = 600_000;
 /** Orders may come after the last answer: until for so long none has, and at most for so long. */
 const QUIET_MS = 60_000;
