@@ -9,6 +9,8 @@ import { join } from 'node:path';
 import { freePort } from '../shop-process.ts';
 
 const [, , folder = '', database = '{}', units = '0', pool = '10', task = 'serve'] = process.argv;
+// It writes a folder of its own where it runs.
+process.chdir(folder);
 const load = createRequire(join(folder, 'package.json'));
 const { bootstrap, DefaultJobQueuePlugin, DefaultLogger, dummyPaymentHandler, LogLevel } = load('@vendure/core');
 
