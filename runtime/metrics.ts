@@ -75,6 +75,8 @@ export function createStats() {
     actorsInMemory: 0,
     commandsOpen: 0,
     laneQueue: 0,
+    /** Lanes with a write on its way, or one whose outcome is not known yet. */
+    lanesBusy: 0,
     loadsWaiting: 0,
     effectsOpen: 0,
     quarantined: 0,

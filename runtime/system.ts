@@ -365,6 +365,7 @@ class System implements ActorSystem {
     stats.actorsInMemory = this.#residents.passivation.size;
     stats.commandsOpen = this.#gate.calls.callers;
     stats.laneQueue = this.#lanes.reduce((sum, lane) => sum + lane.queued, 0);
+    stats.lanesBusy = this.#lanes.filter((lane) => !lane.quiet).length;
     stats.loadsWaiting = this.#residents.activation.waiting;
     stats.effectsOpen = this.#effects.open;
     stats.quarantined = this.#residents.quarantine.size;

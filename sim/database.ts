@@ -80,8 +80,15 @@ interface Row {
   readonly waiting: { readonly backend: Backend; readonly mode: LockMode; readonly go: () => void }[];
 }
 
+/** How long a statement may wait or work before the server cancels it, as of members' connections (`schema/members.ts`). */
+const STATEMENT_MS = 5_000;
 const PATIENCE_MS = 500;
 const EPOCH_MS = 1_700_000_000_000;
+
+/** What the connections of a member for itself are named (`schema/takeover.ts`). */
+export function membershipName(incarnation: string): string {
+  return `${incarnation}#m`;
+}
 
 export class SimDatabase {
   readonly process = new SimProcess('database');
@@ -168,7 +175,9 @@ export class SimDatabase {
       };
       this.#backends.add(backend);
       const arriveMs = late && random.chance(0.5) ? random.delay(1_500) : wayMs();
-      const workMs = this.#workMs(sent.writes) + (late && random.chance(0.5) ? random.delay(1_500) : 0);
+      const wouldTakeMs = this.#workMs(sent.writes) + (late && random.chance(0.5) ? random.delay(1_500) : 0);
+      // The server cancels what takes longer (`statement_timeout`); what ends just in time is as bad.
+      const workMs = Math.min(wouldTakeMs, STATEMENT_MS);
       // What only reads sees what is committed when it is done: its way and its work are one event.
       const [first, then] = sent.writes ? [arriveMs, workMs] : [arriveMs + workMs, 0];
       this.#scheduler.after(first, this.process, () => this.#begin(backend, sent, then, answer, resolve, reject));
@@ -242,10 +251,12 @@ export class SimDatabase {
       return;
     }
     let patience: Timer | null = null;
+    const limit = this.#scheduler.after(STATEMENT_MS, this.process, () => backend.abort());
     const waiting = {
       backend,
       mode: lock.mode,
       go: () => {
+        limit.cancel();
         patience?.cancel();
         go();
       },
@@ -256,7 +267,8 @@ export class SimDatabase {
       const endThem = (): void => {
         if (!blocked.waiting.includes(waiting)) return;
         for (const holder of [...blocked.holders.keys()]) {
-          if (impatientWith.includes(holder.sender.incarnation)) holder.abort();
+          const { incarnation } = holder.sender;
+          if (impatientWith.some((one) => incarnation === one || incarnation === membershipName(one))) holder.abort();
         }
         if (blocked.waiting.includes(waiting)) patience = this.#scheduler.after(PATIENCE_MS, this.process, endThem);
       };

@@ -1,4 +1,5 @@
 import { memberStoreConformance } from '../runtime/member-store-conformance.ts';
+import { membershipName } from './database.ts';
 import { bench } from './fixture.ts';
 import { SimJournal } from './journal.ts';
 import { SimMemberStore } from './member-store.ts';
@@ -9,7 +10,7 @@ memberStoreConformance('simulated', async () => {
   const store = (incarnation: string): SimMemberStore =>
     new SimMemberStore({
       database,
-      sender: { process, node: 'node', incarnation: `${incarnation}#m` },
+      sender: { process, node: 'node', incarnation: membershipName(incarnation) },
       lanes: 1,
       leaseMs: 20_000,
     });

@@ -20,7 +20,7 @@ import { ShardNews } from '../runtime/shard-news.ts';
 import { Succession } from '../runtime/succession.ts';
 import type { AskOptions } from '../runtime/system.ts';
 import { SimClock } from './clock.ts';
-import type { Sender, SimDatabase } from './database.ts';
+import { membershipName, type Sender, type SimDatabase } from './database.ts';
 import type { Weather } from './faults.ts';
 import { SimMemberStore } from './member-store.ts';
 import type { SimBus, SimNetwork } from './network.ts';
@@ -263,7 +263,7 @@ export class SimNode {
     // Takers have a name of their own: they are waited for, not ended.
     const store = new SimMemberStore({
       database,
-      sender: { ...sender, incarnation: `${incarnation}#m` },
+      sender: { ...sender, incarnation: membershipName(incarnation) },
       lanes: LANES,
       leaseMs,
     });

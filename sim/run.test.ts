@@ -27,7 +27,7 @@ test('whatever the faults of ten seeds do, no oracle objects, and the histories 
 });
 
 /** In each of them an oracle once objected, to the product or to the simulator itself (`CHANGELOG.md`). */
-const REGRESSIONS = [7_283, 52_175, 56_186];
+const REGRESSIONS = [7_283, 21_231, 48_147, 52_175, 56_186, 86_188, 92_111];
 
 test('seeds in which something was found stay without objection', async () => {
   for (const seed of REGRESSIONS) {

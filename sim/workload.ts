@@ -8,10 +8,10 @@ import { Postman } from './postman.ts';
 import { Shopper } from './shopper.ts';
 import { Operator, Supplier, Worker } from './staff.ts';
 
-/** The clients of one seed, whether or not they take part. */
+/** The clients of one seed: those that may be left out of it and are not, and those that it cannot do without. */
 export class Workload {
   readonly clients: readonly Client[];
-  /** Of all clients, taking part or not. */
+  /** Of all clients that may be left out, taking part or not. */
   readonly size: number;
   readonly #supplier: Supplier;
   readonly #crowd: Onlooker;
@@ -27,9 +27,10 @@ export class Workload {
     const clients: Client[] = [];
     for (let i = 0; i < shoppers; i++) clients.push(new Shopper(`shopper-${i}`, options, rumours));
     for (let i = 0; i < operators; i++) clients.push(new Operator(`operator-${i}`, options, rumours));
-    clients.push(new Worker('worker', options, rumours));
     clients.push(new Onlooker('onlooker', options, rumours));
-    this.clients = clients.filter((_, place) => options.clients?.includes(place) ?? true);
+    const present = clients.filter((_, place) => options.clients?.includes(place) ?? true);
+    // Without it the outbox is never done, and a history without it would fail for that alone.
+    this.clients = [...present, new Worker('worker', options, rumours)];
     this.size = clients.length;
     this.#postman = new Postman(options, rumours, weather);
     this.#crowd = new Onlooker('crowd', options, rumours);

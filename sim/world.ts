@@ -183,9 +183,16 @@ export class World {
     }
     for (const { name, current } of this.nodes.values()) {
       if (current === null) continue;
-      const { commandsOpen = 0, laneQueue = 0, effectsOpen = 0, loadsWaiting = 0 } = current.system.stats;
-      if (commandsOpen + laneQueue + effectsOpen + loadsWaiting > 0) {
-        reasons.push(`${name} is at work: ${JSON.stringify({ commandsOpen, laneQueue, effectsOpen, loadsWaiting })}`);
+      const {
+        commandsOpen = 0,
+        laneQueue = 0,
+        lanesBusy = 0,
+        effectsOpen = 0,
+        loadsWaiting = 0,
+      } = current.system.stats;
+      if (commandsOpen + laneQueue + lanesBusy + effectsOpen + loadsWaiting > 0) {
+        const work = { commandsOpen, laneQueue, lanesBusy, effectsOpen, loadsWaiting };
+        reasons.push(`${name} is at work: ${JSON.stringify(work)}`);
       }
     }
     const out = this.#shardsOut();
