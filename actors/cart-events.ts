@@ -3,8 +3,8 @@
  * to say, so that most events are the same in all.
  *
  * Version 2 brings locked prices, facts and the customer's name: a cart of version 1 is priced by the book alone. Version 3 brings the
- * exemption from taxes. It cannot be left out, since its buyer would be charged taxes that are not owed: it waits until all members
- * read it.
+ * exemption from taxes, which cannot be left out, since its buyer would be charged taxes that are not owed: it waits until all members
+ * read it. It also brings `hold_added`, which is not decided before that.
  */
 import type { KeyRef } from '../runtime/actor.ts';
 import type { Destination, TaxExemption } from '../workers/quote.ts';
@@ -40,6 +40,8 @@ export type CartEvent =
     }
   | { readonly kind: 'hold_wanted'; readonly at: number; readonly wanted: WantedHold }
   | { readonly kind: 'hold_taken'; readonly at: number; readonly expiresAt: number }
+  /** From version 3 on: wanted and taken at once, where the sku was asked within the decision. */
+  | { readonly kind: 'hold_added'; readonly at: number; readonly wanted: WantedHold; readonly expiresAt: number }
   | { readonly kind: 'hold_refused'; readonly at: number }
   | { readonly kind: 'hold_abandoned'; readonly at: number }
   | { readonly kind: 'hold_acked'; readonly at: number; readonly holdId: string; readonly rev: number }
@@ -73,7 +75,7 @@ export type CartEvent =
 
 /** The event in an earlier version; null where it cannot be said in it. */
 export function downgradeCart(event: CartEvent, version: number): CartEvent | null {
-  if (event.kind === 'exemption_set') return null;
+  if (event.kind === 'exemption_set' || event.kind === 'hold_added') return null;
   if (event.kind === 'created' && isExempt(event.facts)) return null;
   if (event.kind === 'checkout_started' && isExempt(event.start.facts)) return null;
   return version === 1 ? inVersion1(event) : event;

@@ -6,6 +6,9 @@
  * set and the caller answered. (Simpler: set the line first and take it back where the sku refuses; a shopper, or a
  * checkout, could see units that nobody holds.) A smaller quantity and a removal need no leave: the line changes at
  * once, and the sku is told until it has answered.
+ *
+ * Where the sku is at hand and the call has no key, it is asked within the decision (`Consultation`), and all of that is one event,
+ * `hold_added`.
  */
 import type { DecideContext, Decision, Effect } from '../runtime/actor.ts';
 import { invariant } from '../runtime/fault.ts';
@@ -23,6 +26,8 @@ export const QUANTITY_MAX = 999;
 export const COUPONS_MAX = 10;
 /** How long the cart waits for a sku before it gives the request up; longer than any caller waits. */
 export const HOLD_GIVE_UP_MS = 30_000;
+/** The first version that has `hold_added`. */
+const HOLD_ADDED_VERSION = 3;
 
 export const CART: CartReply = { ok: true, kind: 'cart' };
 
@@ -68,7 +73,38 @@ function wantHold(state: CartState, line: CartLine | undefined, terms: HoldTerms
     retried: false,
     giveUpAt: now + HOLD_GIVE_UP_MS,
   };
-  return { events: [{ kind: 'hold_wanted', at: now, wanted }], park: token };
+  const asked: CartDecision = { events: [{ kind: 'hold_wanted', at: now, wanted }], park: token };
+  // A line whose smaller quantity is still on its way to the sku is settled first: that is between more than these two events.
+  const unsettled = line !== undefined && isUnsettled(line);
+  if (ctx.key !== undefined || ctx.version < HOLD_ADDED_VERSION || unsettled) return asked;
+  const instead = (reply: unknown): CartDecision | null => inOneRow(wanted, reply as SkuReply, now);
+  return { ...asked, consult: { to: { type: 'sku', id: wanted.sku }, command: holdOf(wanted, state.id), instead } };
+}
+
+/** What is decided where the sku has answered within the decision; null: as if it had not been asked. */
+function inOneRow(wanted: WantedHold, reply: SkuReply, at: number): CartDecision | null {
+  if (granted(wanted, reply)) {
+    return { events: [{ kind: 'hold_added', at, wanted, expiresAt: reply.expiresAt }], reply: CART };
+  }
+  if (reply.ok || reply.code !== 'out_of_stock') return null;
+  const refused = refuse('out_of_stock', { skus: [wanted.sku] });
+  // A first hold that is refused leaves no trace at the sku. One that should grow spends its \`rev\` there, and here.
+  if (wanted.rev === 1) return refused;
+  const events: CartEvent[] = [
+    { kind: 'hold_wanted', at, wanted },
+    { kind: 'hold_refused', at },
+  ];
+  return { ...refused, events };
+}
+
+type Granted = Extract<SkuReply, { kind: 'hold' }> & { readonly expiresAt: number };
+
+function granted(wanted: WantedHold, reply: SkuReply): reply is Granted {
+  return reply.ok && reply.kind === 'hold' && reply.quantity === wanted.quantity && reply.expiresAt !== null;
+}
+
+function holdOf({ holdId, rev, quantity, ttlMs, giveUpAt }: WantedHold, owner: string): SkuCommand {
+  return { kind: 'hold', holdId, owner, rev, quantity, ttlMs, notAfter: giveUpAt };
 }
 
 function overLimit(quantity: number, maxPerOrder: number | null): boolean {
@@ -189,7 +225,7 @@ function decideWanted(wanted: WantedHold, reply: SkuReply, state: CartState, ctx
   const at = ctx.now;
   const { token, sku } = wanted;
   const settle = (answer: CartReply) => [{ token, key: wanted.key ?? undefined, reply: answer }];
-  if (reply.ok && reply.kind === 'hold' && reply.quantity === wanted.quantity && reply.expiresAt !== null) {
+  if (granted(wanted, reply)) {
     return { events: [{ kind: 'hold_taken', at, expiresAt: reply.expiresAt }], settle: settle(CART) };
   }
   const ended = !reply.ok && (reply.code === 'hold_gone' || reply.code === 'hold_expired');
@@ -237,9 +273,7 @@ export function collectHoldEffects(state: CartState, effects: Effect[]): void {
   const owner = state.id;
   const { wanted } = state;
   if (wanted !== null) {
-    const { holdId, rev, quantity, ttlMs, giveUpAt: notAfter } = wanted;
-    const command: SkuCommand = { kind: 'hold', holdId, owner, rev, quantity, ttlMs, notAfter };
-    effects.push(toSku(`hold:${holdId}:${rev}`, wanted.sku, command));
+    effects.push(toSku(`hold:${wanted.holdId}:${wanted.rev}`, wanted.sku, holdOf(wanted, owner)));
   }
   for (const line of state.lines) {
     if (line.hold === null || !isUnsettled(line) || wanted?.holdId === line.hold.id) continue;

@@ -302,6 +302,12 @@ export function applyCart(state: CartState, event: CartEvent, _version: number, 
       offerGifts(state);
       touch(state, event.at);
       return state;
+    case 'hold_added':
+      state.wanted = event.wanted;
+      takeHold(state, event.expiresAt);
+      offerGifts(state);
+      touch(state, event.at);
+      return state;
     case 'hold_refused':
       dropWanted(state, true);
       return state;

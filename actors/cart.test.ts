@@ -28,7 +28,9 @@ function add(terms: ProductTerms, quantity: number): CartCommand {
 class Cart {
   readonly world = new World(1, [cart, sku]);
 
-  constructor(stock = 10) {
+  /** @param atHand how likely it is that the sku can be asked within a decision of the cart */
+  constructor(stock = 10, atHand = 0) {
+    this.world.atHand = atHand;
     this.world.ask(SCARCE, { kind: 'adjust', delta: stock, reason: 'delivery' });
     this.ask({ kind: 'create', currency: 'EUR', destination: null });
   }
@@ -193,6 +195,62 @@ test('where the sku refuses, the caller hears it and the line stays as it was', 
   assert.deepEqual(c.stock(), [1, 4]);
   assert.deepEqual(c.settled(add(scarce, 1)), OK);
   assert.deepEqual(c.stock(), [0, 5]);
+});
+
+test('a sku at hand is asked within the decision: one event, and the caller has the answer', () => {
+  const c = new Cart(5, 1);
+  const before = c.seq;
+  assert.deepEqual(c.ask(add(scarce, 3)), OK);
+  assert.equal(c.seq, before + 1);
+  assert.deepEqual(c.lines, [['SCARCE', 3]]);
+  assert.deepEqual(c.stock(), [2, 3]);
+  assert.equal(c.state.lines[0]?.hold?.expiresAt, c.world.now + TTL);
+  assert.deepEqual(c.pending(), []);
+  assert.deepEqual(c.ask({ kind: 'add_line', product: scarce, quantity: 1, ifMatch: c.seq }), OK);
+  assert.equal(c.seq, before + 2);
+  assert.deepEqual(c.stock(), [1, 4]);
+});
+
+test('a sku at hand that refuses leaves the cart without an event, or a larger quantity with its rev spent', () => {
+  const c = new Cart(5, 1);
+  const before = c.seq;
+  assert.deepEqual(c.ask(add(scarce, 6)), { ok: false, code: 'out_of_stock', skus: ['SCARCE'] });
+  assert.equal(c.seq, before);
+  c.ask(add(scarce, 4));
+  assert.deepEqual(c.ask(add(scarce, 2)), { ok: false, code: 'out_of_stock', skus: ['SCARCE'] });
+  assert.deepEqual(c.lines, [['SCARCE', 4]]);
+  assert.deepEqual(c.stock(), [1, 4]);
+  assert.equal(c.state.lines[0]?.hold?.rev, 2);
+  assert.deepEqual(c.pending(), []);
+  assert.deepEqual(c.ask(add(scarce, 1)), OK);
+  assert.deepEqual(c.stock(), [0, 5]);
+});
+
+test('a sku is not asked within a decision with a key, while a smaller quantity is on its way, or below version 3', () => {
+  const c = new Cart(9, 1);
+  const consults = (key?: KeyRef, version = cart.eventVersion): boolean => {
+    const context = { now: c.world.now, seq: c.seq, key, version, newId: (prefix: string) => `${prefix}_x` };
+    return cart.decide(c.state, add(scarce, 1), context).consult !== undefined;
+  };
+  assert.equal(consults(), true);
+  assert.equal(consults(KEY), false);
+  assert.equal(consults(undefined, 2), false);
+  c.ask(add(scarce, 3));
+  assert.equal(consults(), true);
+  c.ask({ kind: 'set_quantity', line: 'SCARCE', quantity: 2 });
+  assert.equal(consults(), false);
+  c.world.rest();
+  assert.equal(consults(), true);
+});
+
+test('an answer that the cart did not ask for is taken the long way', () => {
+  const c = new Cart(5, 1);
+  c.ask(add(scarce, 2));
+  const holdId = c.state.lines[0]?.hold?.id;
+  c.world.ask(SCARCE, { kind: 'release', holdId, owner: REF.id });
+  assert.deepEqual(c.settled(add(scarce, 1)), OK);
+  assert.notEqual(c.state.lines[0]?.hold?.id, holdId);
+  assert.deepEqual(c.stock(), [2, 3]);
 });
 
 test('while a hold is asked for, its own caller joins, another fingerprint is refused, and the rest waits', () => {
@@ -459,8 +517,8 @@ const edit = fc.oneof(
 
 test('after any edits the lines are what a plain sum says, and every held unit is on a line', () => {
   fc.assert(
-    fc.property(fc.array(edit, { maxLength: 40 }), (edits) => {
-      const c = new Cart(8);
+    fc.property(fc.array(edit, { maxLength: 40 }), fc.constantFrom(0, 0.5, 1), (edits, atHand) => {
+      const c = new Cart(8, atHand);
       const model = new Map<string, number>();
       for (const { what, sku: name, n } of edits) {
         const terms = name === 'SCARCE' ? scarce : product(name, { maxPerOrder: 7 });

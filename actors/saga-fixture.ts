@@ -139,6 +139,7 @@ export class Shop {
       },
     );
     this.countsOrders = this.world.chance(0.25);
+    this.world.atHand = this.world.pick([0, 0.5, 1]);
     for (const { sku, stock } of PRODUCTS) {
       this.world.ask({ type: 'sku', id: sku }, { kind: 'adjust', delta: stock, reason: 'delivery' });
     }

@@ -79,6 +79,8 @@ export class World {
   /** Answers recorded under keys, by `type:id:hash`. */
   readonly answers = new Map<string, unknown>();
   readonly rows = new Map<string, Projection>();
+  /** How likely it is that an actor can be asked within a decision (`Decision.consult`). */
+  atHand = 0;
   readonly #types: ReadonlyMap<string, AnyActorType>;
   readonly #handlers: Readonly<Record<string, Handler>>;
   readonly #records: (ref: ActorRef, reply: unknown) => boolean;
@@ -150,10 +152,9 @@ export class World {
       caller.reply = recorded;
       return;
     }
-    const decision: Decision<unknown, unknown> = actor.type.decide(
-      actor.state,
-      command,
-      this.#context(actor, caller.key),
+    const decision = this.#consulted(
+      actor.type.decide(actor.state, command, this.#context(actor, caller.key)),
+      caller.key,
     );
     const events = decision.events ?? [];
     if (decision.defer) {
@@ -182,6 +183,15 @@ export class World {
     const deferred = actor.deferred;
     actor.deferred = [];
     for (const waiting of deferred) this.#decide(actor, waiting);
+  }
+
+  /** What is decided where the other actor is asked at once: both are written, as nothing can come between them here. */
+  #consulted(decision: Decision<unknown, unknown>, key: KeyRef | undefined): Decision<unknown, unknown> {
+    const { consult } = decision;
+    if (consult === undefined || key !== undefined || this.atHand === 0 || !this.chance(this.atHand)) return decision;
+    const { reply } = this.ask(consult.to, structuredClone(consult.command));
+    assert(reply !== undefined, 'one who is consulted answers at once');
+    return consult.instead(structuredClone(reply)) ?? decision;
   }
 
   #write(actor: WorldActor, decision: Decision<unknown, unknown>, events: readonly unknown[]): void {

@@ -159,7 +159,8 @@ export class Turns {
         this.#defer(cell, call, decision);
         return;
       }
-      if (mustWrite(decision, call) || cell.entry !== null) {
+      // One that was asked for has its place beside what the other actor wrote.
+      if (consulted === null && (mustWrite(decision, call) || cell.entry !== null)) {
         const refusal = lane.refusal(started);
         if (refusal !== null) {
           gate.fail(call, refusal);
@@ -168,6 +169,7 @@ export class Turns {
       }
       const events = this.#asWritten(cell, decision);
       if (events === null) {
+        if (consulted !== null) consulted.unit.broken = true;
         gate.fail(call, notYet(cell));
         return;
       }
