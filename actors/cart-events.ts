@@ -4,12 +4,12 @@
  *
  * Version 2 brings locked prices, facts and the customer's name: a cart of version 1 is priced by the book alone. Version 3 brings the
  * exemption from taxes, which cannot be left out, since its buyer would be charged taxes that are not owed: it waits until all members
- * read it. It also brings `hold_added`, which is not decided before that.
+ * read it. It also brings `hold_added` and `hold_grown`, which are not decided before that.
  */
 import type { KeyRef } from '../runtime/actor.ts';
 import type { Destination, TaxExemption } from '../workers/quote.ts';
 import type { CheckoutFailure } from './cart-protocol.ts';
-import type { PriceFacts, WantedHold } from './cart-state.ts';
+import type { HeldUnits, PriceFacts, WantedHold } from './cart-state.ts';
 import type { OrderStart } from './order-protocol.ts';
 
 export type CartEvent =
@@ -41,7 +41,9 @@ export type CartEvent =
   | { readonly kind: 'hold_wanted'; readonly at: number; readonly wanted: WantedHold }
   | { readonly kind: 'hold_taken'; readonly at: number; readonly expiresAt: number }
   /** From version 3 on: wanted and taken at once, where the sku was asked within the decision. */
-  | { readonly kind: 'hold_added'; readonly at: number; readonly wanted: WantedHold; readonly expiresAt: number }
+  | ({ readonly kind: 'hold_added'; readonly at: number; readonly expiresAt: number } & HeldUnits)
+  /** Likewise, of a hold that lives: its sku, id and end are as they were. */
+  | ({ readonly kind: 'hold_grown'; readonly at: number } & Omit<HeldUnits, 'sku' | 'holdId'>)
   | { readonly kind: 'hold_refused'; readonly at: number }
   | { readonly kind: 'hold_abandoned'; readonly at: number }
   | { readonly kind: 'hold_acked'; readonly at: number; readonly holdId: string; readonly rev: number }
@@ -75,7 +77,8 @@ export type CartEvent =
 
 /** The event in an earlier version; null where it cannot be said in it. */
 export function downgradeCart(event: CartEvent, version: number): CartEvent | null {
-  if (event.kind === 'exemption_set' || event.kind === 'hold_added') return null;
+  const { kind } = event;
+  if (kind === 'exemption_set' || kind === 'hold_added' || kind === 'hold_grown') return null;
   if (event.kind === 'created' && isExempt(event.facts)) return null;
   if (event.kind === 'checkout_started' && isExempt(event.start.facts)) return null;
   return version === 1 ? inVersion1(event) : event;

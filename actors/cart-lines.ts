@@ -8,7 +8,7 @@
  * once, and the sku is told until it has answered.
  *
  * Where the sku is at hand and the call has no key, it is asked within the decision (`Consultation`), and all of that is one event,
- * `hold_added`.
+ * `hold_added` or `hold_grown`.
  */
 import type { DecideContext, Decision, Effect } from '../runtime/actor.ts';
 import { invariant } from '../runtime/fault.ts';
@@ -26,8 +26,8 @@ export const QUANTITY_MAX = 999;
 export const COUPONS_MAX = 10;
 /** How long the cart waits for a sku before it gives the request up; longer than any caller waits. */
 export const HOLD_GIVE_UP_MS = 30_000;
-/** The first version that has `hold_added`. */
-const HOLD_ADDED_VERSION = 3;
+/** The first version that has `hold_added` and `hold_grown`. */
+const AT_ONCE_VERSION = 3;
 
 export const CART: CartReply = { ok: true, kind: 'cart' };
 
@@ -59,37 +59,51 @@ function wantHold(state: CartState, line: CartLine | undefined, terms: HoldTerms
   const holdId = live?.id ?? ctx.newId('hold');
   const rev = live === null ? 1 : live.rev + 1;
   const token = `${holdId}:${rev}`;
-  const wanted: WantedHold = {
-    token,
-    key: ctx.key ?? null,
-    lineId: line?.id ?? ctx.newId('lin'),
-    sku: terms.sku,
-    holdId,
-    rev,
-    quantity: terms.quantity,
-    maxPerOrder: terms.maxPerOrder,
-    ttlMs: terms.ttlMs,
-    ...(terms.price === undefined ? {} : { price: terms.price }),
-    retried: false,
-    giveUpAt: now + HOLD_GIVE_UP_MS,
-  };
+  const { sku, quantity, maxPerOrder, ttlMs, price } = terms;
+  const lineId = line?.id ?? ctx.newId('lin');
+  const giveUpAt = now + HOLD_GIVE_UP_MS;
+  const key = ctx.key ?? null;
+  const wanted: WantedHold = priced(
+    { token, key, lineId, sku, holdId, rev, quantity, maxPerOrder, ttlMs, retried: false, giveUpAt },
+    price,
+  );
   const asked: CartDecision = { events: [{ kind: 'hold_wanted', at: now, wanted }], park: token };
   // A line whose smaller quantity is still on its way to the sku is settled first: that is between more than these two events.
   const unsettled = line !== undefined && isUnsettled(line);
-  if (ctx.key !== undefined || ctx.version < HOLD_ADDED_VERSION || unsettled) return asked;
-  const instead = (reply: unknown): CartDecision | null => inOneRow(wanted, reply as SkuReply, now);
+  if (ctx.key !== undefined || ctx.version < AT_ONCE_VERSION || unsettled) return asked;
+  const until = live?.expiresAt ?? null;
+  const instead = (reply: unknown): CartDecision | null => atOnce(wanted, until, reply as SkuReply, now);
   return { ...asked, consult: { to: { type: 'sku', id: wanted.sku }, command: holdOf(wanted, state.id), instead } };
 }
 
-/** What is decided where the sku has answered within the decision; null: as if it had not been asked. */
-function inOneRow(wanted: WantedHold, reply: SkuReply, at: number): CartDecision | null {
+/** With the price where there is one, into the object just made: to spread several of them for each add was the dearest part of it. */
+function priced<T extends object>(made: T, price: LockedPrice | undefined): T & { readonly price?: LockedPrice } {
+  return price === undefined ? made : Object.assign(made, { price });
+}
+
+/**
+ * What is decided where the sku has answered within the decision; null: as if it had not been asked.
+ * @param until the end of the hold that should grow; null: there is none
+ */
+function atOnce(wanted: WantedHold, until: number | null, reply: SkuReply, at: number): CartDecision | null {
   if (granted(wanted, reply)) {
-    return { events: [{ kind: 'hold_added', at, wanted, expiresAt: reply.expiresAt }], reply: CART };
+    const { lineId, sku, holdId, rev, quantity, maxPerOrder, ttlMs, price } = wanted;
+    const { expiresAt } = reply;
+    if (until === null) {
+      return change(
+        priced(
+          { kind: 'hold_added' as const, at, expiresAt, lineId, sku, holdId, rev, quantity, maxPerOrder, ttlMs },
+          price,
+        ),
+      );
+    }
+    if (expiresAt !== until) return null;
+    return change(priced({ kind: 'hold_grown' as const, at, lineId, rev, quantity, maxPerOrder, ttlMs }, price));
   }
   if (reply.ok || reply.code !== 'out_of_stock') return null;
   const refused = refuse('out_of_stock', { skus: [wanted.sku] });
-  // A first hold that is refused leaves no trace at the sku. One that should grow spends its \`rev\` there, and here.
-  if (wanted.rev === 1) return refused;
+  // A first hold that is refused leaves no trace at the sku. One that should grow spends its `rev` there, and here.
+  if (until === null) return refused;
   const events: CartEvent[] = [
     { kind: 'hold_wanted', at, wanted },
     { kind: 'hold_refused', at },

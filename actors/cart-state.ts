@@ -40,10 +40,8 @@ export interface CartHold {
   expired: boolean;
 }
 
-/** A hold asked for and not answered yet. The caller waits under `token`; the line is changed by the answer only. */
-export interface WantedHold {
-  readonly token: string;
-  readonly key: KeyRef | null;
+/** A line and the hold of all its units. */
+export interface HeldUnits {
   readonly lineId: string;
   readonly sku: string;
   readonly holdId: string;
@@ -54,6 +52,12 @@ export interface WantedHold {
   readonly ttlMs: number;
   /** What a unit costs at this quantity, as the caller was about to be shown. Left out: not known. */
   readonly price?: LockedPrice;
+}
+
+/** A hold asked for and not answered yet. The caller waits under `token`; the line is changed by the answer only. */
+export interface WantedHold extends HeldUnits {
+  readonly token: string;
+  readonly key: KeyRef | null;
   /** This is the second hold id that is tried. */
   readonly retried: boolean;
   /** When the cart stops waiting for a sku that does not answer. */
@@ -178,32 +182,27 @@ function removeLine(state: CartState, event: Extract<CartEvent, { kind: 'line_re
   state.cooldowns = all.slice(-COOLDOWNS_MAX);
 }
 
-function takeHold(state: CartState, expiresAt: number): void {
-  const wanted = state.wanted;
-  if (wanted === null) return;
-  state.wanted = null;
-  setLine(state, {
-    id: wanted.lineId,
-    sku: wanted.sku,
-    quantity: wanted.quantity,
-    maxPerOrder: wanted.maxPerOrder,
-    holdTtlMs: wanted.ttlMs,
-    hold: {
-      id: wanted.holdId,
-      rev: wanted.rev,
-      acked: wanted.rev,
-      expiresAt,
-      expired: false,
-      ...lockOf(state, wanted),
-    },
-  });
+function holdLine(state: CartState, units: HeldUnits, expiresAt: number): void {
+  const { lineId, sku, quantity, maxPerOrder, ttlMs, holdId, rev, price } = units;
+  const hold: CartHold = { id: holdId, rev, acked: rev, expiresAt, expired: false };
+  const locked = cheaper(lineOfHold(state, holdId)?.hold.locked, price);
+  if (locked !== undefined) hold.locked = locked;
+  setLine(state, { id: lineId, sku, quantity, maxPerOrder, holdTtlMs: ttlMs, hold });
+}
+
+function growHold(line: CartLine, hold: CartHold, grown: Omit<HeldUnits, 'sku' | 'holdId'>): void {
+  line.quantity = grown.quantity;
+  line.maxPerOrder = grown.maxPerOrder;
+  line.holdTtlMs = grown.ttlMs;
+  hold.rev = grown.rev;
+  hold.acked = grown.rev;
+  const locked = cheaper(hold.locked, grown.price);
+  if (locked !== undefined) hold.locked = locked;
 }
 
 /** A hold that grows keeps its price, unless more units are cheaper by now. */
-function lockOf(state: CartState, { holdId, price }: WantedHold): { locked?: LockedPrice } {
-  const before = lineOfHold(state, holdId)?.hold.locked;
-  const locked = before !== undefined && (price === undefined || before.unitPrice <= price.unitPrice) ? before : price;
-  return locked === undefined ? {} : { locked };
+function cheaper(before: LockedPrice | undefined, price: LockedPrice | undefined): LockedPrice | undefined {
+  return before !== undefined && (price === undefined || before.unitPrice <= price.unitPrice) ? before : price;
 }
 
 function factsOf(facts: PriceFacts): PriceFacts | null {
@@ -297,17 +296,26 @@ export function applyCart(state: CartState, event: CartEvent, _version: number, 
     case 'hold_wanted':
       state.wanted = event.wanted;
       return state;
-    case 'hold_taken':
-      takeHold(state, event.expiresAt);
+    case 'hold_taken': {
+      const { wanted } = state;
+      state.wanted = null;
+      if (wanted !== null) holdLine(state, wanted, event.expiresAt);
       offerGifts(state);
       touch(state, event.at);
       return state;
+    }
     case 'hold_added':
-      state.wanted = event.wanted;
-      takeHold(state, event.expiresAt);
+      holdLine(state, event, event.expiresAt);
       offerGifts(state);
       touch(state, event.at);
       return state;
+    case 'hold_grown': {
+      const line = lineOf(state, event.lineId);
+      if (line?.hold) growHold(line, line.hold, event);
+      offerGifts(state);
+      touch(state, event.at);
+      return state;
+    }
     case 'hold_refused':
       dropWanted(state, true);
       return state;
