@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { AdminKeys, CartTokens, roleCovers } from './tokens.ts';
 
 const [OLD, NEW] = ['old-secret-0123456789abcdef0123456789', 'new-secret-0123456789abcdef0123456789'];
@@ -55,4 +57,23 @@ test("an operator's key has its role, everything else none", () => {
   assert.equal(keys.roleOf('k'.repeat(40)), 'admin');
   for (const wrong of [null, '', 'k', 'k'.repeat(41)]) assert.equal(keys.roleOf(wrong), null);
   assert.ok(roleCovers('admin', 'viewer') && roleCovers('operator', 'operator') && !roleCovers('viewer', 'operator'));
+});
+
+test('what is kept of a cart that was opened is no more than its token', () => {
+  setFlagsFromString('--expose-gc');
+  const collect = runInNewContext('gc') as () => void;
+  const tokens = new CartTokens([NEW]);
+  const kept = 4_000;
+  collect();
+  const before = process.memoryUsage().arrayBuffers;
+  for (let i = 0; i < kept; i++) {
+    const id = `cart_${i}`;
+    assert.ok(tokens.opens(tokens.issue(id), id));
+    // What else goes on between two carts takes most of the pool.
+    Buffer.allocUnsafe(3_000);
+  }
+  collect();
+  const each = (process.memoryUsage().arrayBuffers - before) / kept;
+  assert.ok(each < 256, `${each} bytes outside of the heap for each`);
+  assert.ok(tokens.opens(tokens.issue('cart_0'), 'cart_0'));
 });

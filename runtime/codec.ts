@@ -11,7 +11,8 @@
 import { Packr } from 'msgpackr';
 import { packPlain } from './event-bytes.ts';
 
-const packr = new Packr({ useRecords: false, variableMapSize: true });
+/** What is read is kept in states for long: bytes in it are copied, or each would keep what the driver has read with it (64 KB). */
+const packr = new Packr({ useRecords: false, variableMapSize: true, copyBuffers: true });
 
 const ARRAY_OF_3 = 0x93;
 

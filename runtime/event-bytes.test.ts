@@ -100,3 +100,12 @@ it('events encoded one after the other, and one that failed between them, do not
     events,
   );
 });
+
+it('bytes in an event that was read keep nothing of what was read with it', () => {
+  const payload = encodeEvent({ kind: 'sealed', bytes: new Uint8Array([1, 2, 3]) });
+  const chunk = Buffer.concat([Buffer.alloc(10_000), payload]);
+  const { event } = decodeRow(chunk.subarray(10_000));
+  const { bytes } = event as { bytes: Uint8Array };
+  assert.deepEqual([...bytes], [1, 2, 3]);
+  assert.ok(bytes.buffer.byteLength <= 8, `${bytes.buffer.byteLength} bytes are kept for three`);
+});

@@ -174,7 +174,12 @@ export class Answers {
 
   /** An answer that has just become durable. */
   remember(ref: ActorRef, hash: string, answer: RecordedAnswer): void {
-    this.#recent.set(nameOf(ref, hash), answer);
+    this.#keep(nameOf(ref, hash), answer);
+  }
+
+  /** Its bytes may be a view of a larger block, of the encoder's or the driver's, which is not kept for it. */
+  #keep(name: string, { fingerprint, payload }: RecordedAnswer): void {
+    this.#recent.set(name, { fingerprint, payload: new Uint8Array(payload) });
   }
 
   /** Another member may record answers in the place of those kept in memory. */
@@ -222,7 +227,7 @@ export class Answers {
     }
     this.#fetching--;
     this.#fetches.delete(fetch.name);
-    if (found !== null) this.#recent.set(fetch.name, found);
+    if (found !== null) this.#keep(fetch.name, found);
     for (const call of fetch.calls) {
       if (found !== null) this.#finish(call, found);
       else if (fault !== null) this.#options.fail(call, fault);

@@ -39,6 +39,11 @@ describe('subject keys', () => {
     assert.ok(!Buffer.from(first).includes('ada'));
   });
 
+  it('seal into memory of its own, so that an order keeps no more than its bytes', async () => {
+    const sealed = await open().sealBytes('s1', Buffer.from('ada@example.org'));
+    assert.equal(sealed.buffer.byteLength, sealed.length);
+  });
+
   it('give a person one pseudonym that shows nothing of them, another under another DATA_KEY', () => {
     const name = open().pseudonym('ada@example.org');
     assert.match(name, /^[\w-]{22}$/);
