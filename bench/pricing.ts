@@ -7,9 +7,13 @@
  */
 import { fork } from 'node:child_process';
 import { readFileSync } from 'node:fs';
-import { Agent, createServer, request as requestHttp } from 'node:http';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import Type from 'typebox';
+import { createEdge } from '../http/edge.ts';
+import { get, RawClient } from '../http/raw-client.ts';
+import { route } from '../http/route.ts';
+import { SystemClock } from '../runtime/system-clock.ts';
 import { PricingPool } from '../workers/pool.ts';
 import { BookEncoder } from '../workers/price-book.ts';
 import { price } from '../workers/pricing.ts';
@@ -157,14 +161,12 @@ async function callFor(port: number, ms: number): Promise<number> {
 }
 
 async function client(port: number, ms: number): Promise<void> {
-  const agent = new Agent({ keepAlive: true, maxSockets: 1 });
-  const call = () =>
-    new Promise<void>((resolve, reject) => {
-      const asked = requestHttp({ port, host: '127.0.0.1', agent }, (answer) => {
-        answer.resume().once('end', resolve);
-      });
-      asked.once('error', reject).end();
-    });
+  const connection = await RawClient.connect(port);
+  const request = get(PATH);
+  const call = async () => {
+    connection.write(request);
+    await connection.answer();
+  };
   const took: number[] = [];
   const until = performance.now() + ms;
   while (performance.now() < until || took.length < 20) {
@@ -174,19 +176,34 @@ async function client(port: number, ms: number): Promise<void> {
   }
   // The first calls are for the compiler.
   process.send?.(median(took.slice(took.length >> 2)));
-  agent.destroy();
+  connection.destroy();
 }
 
-/** A bare server in the process of the pool: what its loop feels is what every call that needs no price feels. */
+const PATH = '/ready';
+const QUIET = { warn: () => {}, error: () => {} };
+
+/** The edge with one call that needs nothing: what its loop feels is what every call that needs no price feels. */
+function readyEdge() {
+  const ready = route({
+    method: 'GET',
+    path: PATH,
+    operationId: 'ready',
+    summary: 'Says that it is there',
+    tag: 'bench',
+    access: 'none',
+    responses: { 200: { description: 'There.', schema: Type.Object({ ready: Type.Boolean() }) } },
+    handle: () => ({ status: 200, body: { ready: true } }),
+  });
+  return createEdge({ routes: [ready], rateLimits: 'off', log: QUIET, clock: new SystemClock(), exclusive: true });
+}
+
 async function busyPool({ ms, short, tell }: PricingBenchOptions): Promise<void> {
   tell('## Median of calls that need no price, microseconds, beside a pool of one thread (A B A B)');
   const scene = pricingScene(50, 20);
   const pool = new PricingPool({ threads: 1 });
   pool.setBook(scene.book);
-  const server = createServer((_, reply) => reply.end('ok'));
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const address = server.address();
-  const port = typeof address === 'object' ? (address?.port ?? 0) : 0;
+  const edge = readyEdge();
+  const port = await edge.listen('127.0.0.1', 0);
   const idle: number[] = [];
   const busy: number[] = [];
   let load = { on: false, priced: 0 };
@@ -201,8 +218,7 @@ async function busyPool({ ms, short, tell }: PricingBenchOptions): Promise<void>
   const [a, b] = [median(idle), median(busy)];
   tell(`idle ${a.toFixed(0)}, pool at 100 % ${b.toFixed(0)}: ${(b / a).toFixed(2)} times (aim: below 1.5)`);
   await pool.close();
-  server.close();
-  server.closeAllConnections();
+  edge.close();
 }
 
 /** More is always waiting than the thread can do. */
