@@ -207,14 +207,7 @@ test('a node that stood still past its lease answers 503, drops what it knew, an
   node.resume();
   const woken = (await Promise.all(waiting)).filter((answer) => answer !== null);
   assert.ok(woken.length > 0);
-  assert.ok(woken.some(({ status }) => status === 503));
   for (const answer of woken) {
-    // One that it reads only when it is a member again may succeed, by what is true by then.
-    if (answer.status === 200) {
-      const there = answer.body.lines.map((line: { sku: string }) => line.sku);
-      assert.ok(there.includes(skus[0]), `an answer of what was before the pause: ${answer.text}`);
-      continue;
-    }
     assert.equal(answer.status, 503, answer.text);
     assert.ok(Number(answer.headers['retry-after']) >= 1);
   }
