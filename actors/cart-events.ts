@@ -3,8 +3,8 @@
  * to say, so that most events are the same in all.
  *
  * Version 2 brings locked prices, facts and the customer's name: a cart of version 1 is priced by the book alone. Version 3 brings the
- * exemption from taxes, which cannot be left out, since its buyer would be charged taxes that are not owed: it waits until all members
- * read it. It also brings `hold_added` and `hold_grown`, which are not decided before that.
+ * exemption from taxes. It cannot be left out, since its buyer would be charged taxes that are not owed: it waits until all members
+ * read it. Version 4 brings `hold_added` and `hold_grown`, which are not decided before that.
  */
 import type { KeyRef } from '../runtime/actor.ts';
 import type { Destination, TaxExemption } from '../workers/quote.ts';
@@ -40,7 +40,7 @@ export type CartEvent =
     }
   | { readonly kind: 'hold_wanted'; readonly at: number; readonly wanted: WantedHold }
   | { readonly kind: 'hold_taken'; readonly at: number; readonly expiresAt: number }
-  /** From version 3 on: wanted and taken at once, where the sku was asked within the decision. */
+  /** From version 4 on: wanted and taken at once, where the sku was asked within the decision. */
   | ({ readonly kind: 'hold_added'; readonly at: number; readonly expiresAt: number } & HeldUnits)
   /** Likewise, of a hold that lives: its sku, id and end are as they were. */
   | ({ readonly kind: 'hold_grown'; readonly at: number } & Omit<HeldUnits, 'sku' | 'holdId'>)
@@ -77,8 +77,9 @@ export type CartEvent =
 
 /** The event in an earlier version; null where it cannot be said in it. */
 export function downgradeCart(event: CartEvent, version: number): CartEvent | null {
-  const { kind } = event;
-  if (kind === 'exemption_set' || kind === 'hold_added' || kind === 'hold_grown') return null;
+  if (event.kind === 'hold_added' || event.kind === 'hold_grown') return null;
+  if (version >= 3) return event;
+  if (event.kind === 'exemption_set') return null;
   if (event.kind === 'created' && isExempt(event.facts)) return null;
   if (event.kind === 'checkout_started' && isExempt(event.start.facts)) return null;
   return version === 1 ? inVersion1(event) : event;

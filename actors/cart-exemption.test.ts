@@ -126,6 +126,7 @@ test('what is exempt waits until all members read it; all else is said to them a
     assert.deepEqual(told(plain.events), []);
   }
   for (const event of plain.events) assert.equal(cart.downgrade?.(event, 2), event, 'version 2 knows groups');
+  for (const event of exempt.events) assert.equal(cart.downgrade?.(event, 3), event, 'version 3 knows exemptions');
 });
 
 test('an order that is exempt waits likewise', () => {

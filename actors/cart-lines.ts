@@ -27,7 +27,7 @@ export const COUPONS_MAX = 10;
 /** How long the cart waits for a sku before it gives the request up; longer than any caller waits. */
 export const HOLD_GIVE_UP_MS = 30_000;
 /** The first version that has `hold_added` and `hold_grown`. */
-const AT_ONCE_VERSION = 3;
+const AT_ONCE_VERSION = 4;
 
 export const CART: CartReply = { ok: true, kind: 'cart' };
 

@@ -257,7 +257,7 @@ const INTERNAL: ReadonlySet<CartEvent['kind']> = new Set([
   'cleanup_asked',
 ]);
 
-/** Total over versions 1 to 3; in place. */
+/** Total over versions 1 to 4; in place. */
 export function applyCart(state: CartState, event: CartEvent, _version: number, seq: number): CartState {
   if (!INTERNAL.has(event.kind)) state.visibleSeq = seq;
   switch (event.kind) {

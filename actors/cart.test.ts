@@ -226,7 +226,7 @@ test('a sku at hand that refuses leaves the cart without an event, or a larger q
   assert.deepEqual(c.stock(), [0, 5]);
 });
 
-test('a sku is not asked within a decision with a key, while a smaller quantity is on its way, or below version 3', () => {
+test('a sku is not asked within a decision with a key, while a smaller quantity is on its way, or below version 4', () => {
   const c = new Cart(9, 1);
   const consults = (key?: KeyRef, version = cart.eventVersion): boolean => {
     const context = { now: c.world.now, seq: c.seq, key, version, newId: (prefix: string) => `${prefix}_x` };
@@ -234,7 +234,14 @@ test('a sku is not asked within a decision with a key, while a smaller quantity 
   };
   assert.equal(consults(), true);
   assert.equal(consults(KEY), false);
-  assert.equal(consults(undefined, 2), false);
+  assert.equal(consults(undefined, 3), false);
+  assert.equal(
+    cart.downgrade?.(
+      { kind: 'hold_grown', at: 0, lineId: 'lin_1', rev: 2, quantity: 2, maxPerOrder: null, ttlMs: TTL },
+      3,
+    ),
+    null,
+  );
   c.ask(add(scarce, 3));
   assert.equal(consults(), true);
   c.ask({ kind: 'set_quantity', line: 'SCARCE', quantity: 2 });

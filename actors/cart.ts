@@ -189,7 +189,7 @@ function pendingEffects(state: CartState): readonly Effect[] {
 
 export const cart: ActorType<CartState, CartCommand, CartEvent, CartReply> = {
   type: 'cart',
-  eventVersion: 3,
+  eventVersion: 4,
   initial: initialCart,
   decide: decideCart,
   apply: applyCart,

@@ -81,7 +81,7 @@ interface Row {
 }
 
 /** How long a statement may wait or work before the server cancels it, as of members' connections (`schema/members.ts`). */
-const STATEMENT_MS = 5_000;
+export const STATEMENT_MS = 5_000;
 const PATIENCE_MS = 500;
 const EPOCH_MS = 1_700_000_000_000;
 

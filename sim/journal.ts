@@ -19,6 +19,7 @@ import {
   NoAnswer,
   type Sender,
   type SimDatabase,
+  STATEMENT_MS,
   Unreachable,
   under,
   type Work,
@@ -45,7 +46,6 @@ export interface Lane {
 
 /** What a statement is told that was refused by `refuses`. */
 export const BAD_DATA = 'bad data';
-const STATEMENT_MS = 5_000;
 
 export class SimJournal implements GivingJournal {
   readonly lanes: number;

@@ -5,9 +5,8 @@
 import type { Admission, Candidate, Look, MemberStore } from '../runtime/member-store.ts';
 import { MemoryMembers } from '../runtime/memory-members.ts';
 import type { Watched } from '../runtime/watch.ts';
-import { type Lock, type Sender, type SimDatabase, under, type Work } from './database.ts';
+import { type Lock, type Sender, type SimDatabase, STATEMENT_MS, under, type Work } from './database.ts';
 
-const STATEMENT_MS = 5_000;
 const JOINING: Lock = { row: 'joining', mode: 'exclusive' };
 
 type Versions = Readonly<Record<string, number>>;
