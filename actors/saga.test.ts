@@ -33,7 +33,8 @@ test('however messages, crashes and time fall, at rest stock, money, carts and o
         if (lines.some(({ gift }) => gift !== undefined)) count(`${phase} with a gift`);
       }
     }),
-    { numRuns: Number(process.env.SAGA_RUNS ?? 200), includeErrorInReport: true },
+    // The rarest end (`cancelled voided`) comes in one of 60 histories: of 500 none has it once in 3,000 runs.
+    { numRuns: Number(process.env.SAGA_RUNS ?? 500), includeErrorInReport: true },
   );
   // The test is worth nothing where its histories do not reach the ends that matter.
   for (const end of [

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { setTimeout } from 'node:timers/promises';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { AdminKeys, CartTokens, roleCovers } from './tokens.ts';
@@ -59,7 +60,7 @@ test("an operator's key has its role, everything else none", () => {
   assert.ok(roleCovers('admin', 'viewer') && roleCovers('operator', 'operator') && !roleCovers('viewer', 'operator'));
 });
 
-test('what is kept of a cart that was opened is no more than its token', () => {
+test('what is kept of a cart that was opened is no more than its token', async () => {
   setFlagsFromString('--expose-gc');
   const collect = runInNewContext('gc') as () => void;
   const tokens = new CartTokens([NEW]);
@@ -72,8 +73,13 @@ test('what is kept of a cart that was opened is no more than its token', () => {
     // What else goes on between two carts takes most of the pool.
     Buffer.allocUnsafe(3_000);
   }
-  collect();
-  const each = (process.memoryUsage().arrayBuffers - before) / kept;
+  // What was collected is given back by a thread, a moment later.
+  let each = Number.POSITIVE_INFINITY;
+  for (let tries = 0; tries < 50 && each >= 256; tries++) {
+    collect();
+    await setTimeout(20);
+    each = (process.memoryUsage().arrayBuffers - before) / kept;
+  }
   assert.ok(each < 256, `${each} bytes outside of the heap for each`);
   assert.ok(tokens.opens(tokens.issue('cart_0'), 'cart_0'));
 });
