@@ -291,6 +291,19 @@ describe('the embedded PostgreSQL', () => {
     }
   });
 
+  // A postmaster that is killed between making a lock file and writing into it leaves it so.
+  for (const remains of ['', 'no number\n'])
+    it(`starts over lock files that name no process: ${JSON.stringify(remains)}`, async () => {
+      await server.stop();
+      const place = await findPlace(dataDir);
+      for (const file of [join(place.pgData, 'postmaster.pid'), join(place.socketDir, '.s.PGSQL.5432.lock')]) {
+        await writeFile(file, remains);
+        if (place.runAs) await chown(file, place.runAs.uid, place.runAs.gid);
+      }
+      server = await startEmbedded({ dataDir, log });
+      assert.deepEqual(await query(server.url, 'select count(*)::int as n from kept'), [{ n: 3 }]);
+    });
+
   it('has one owner where two nodes start on a new directory at the same moment', async () => {
     const shared = join(scratch, 'both');
     const nodes = [startNode({ dataDir: shared }), startNode({ dataDir: shared })];

@@ -6,7 +6,8 @@
  * The backends of a killed postmaster may live on and write the same files: `postmaster.pid`, which keeps a second
  * postmaster from starting meanwhile, is never removed unless its process is no PostgreSQL of this directory *and* no process
  * works in the directory. Elsewhere PostgreSQL's own checks do: it clears a stale one by itself unless the process id was
- * given to somebody else since, or its dead holder is still a zombie; only these two cases need help.
+ * given to somebody else since, its dead holder is still a zombie, or it was killed between making the file and writing its id
+ * there; only these cases need help.
  */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import {
@@ -105,7 +106,7 @@ export type Remains =
 /** Looks at the directory's processes. Reads only. */
 export function inspect(place: Place): Remains {
   const found = processesOf(place);
-  const named = pidInFile(join(place.pgData, 'postmaster.pid'))?.pid;
+  const named = pidIn(textOf(join(place.pgData, 'postmaster.pid')) ?? '');
   const pids = new Set(found.map((process) => process.pid));
   // A child of a living postmaster has that postmaster as its parent; an orphan was given to init.
   const roots = found.filter((process) => !pids.has(process.parent));
@@ -115,27 +116,34 @@ export function inspect(place: Place): Remains {
 }
 
 /**
- * Removes a `postmaster.pid` and socket lock files that PostgreSQL would stumble over for ever: their process id belongs to a
- * stranger or to a zombie. Call only after `inspect` said `none`. The file is moved aside and read again before it goes, so
- * that one which another starter wrote in this very moment is put back.
+ * Removes a `postmaster.pid` and socket lock files that PostgreSQL would stumble over for ever: they name no process, a
+ * stranger or a zombie. Call only after `inspect` said `none`. The file is moved aside and read again before it goes, so
+ * that one which another starter wrote in this very moment is put back. (A starter is seen before it makes an empty one: it enters the
+ * data directory first.)
  */
 export function clearStaleLocks(place: Place): string[] {
   const removed: string[] = [];
   const locks = [join(place.pgData, 'postmaster.pid'), join(place.socketDir, '.s.PGSQL.5432.lock')];
   for (const file of locks) {
-    const before = pidInFile(file);
-    if (before === undefined || !exists(before.pid) || inspect(place).kind !== 'none') continue;
+    const before = textOf(file);
+    if (before === undefined || !blocks(before) || inspect(place).kind !== 'none') continue;
     const aside = `${file}.stale-${process.pid}`;
     try {
       renameSync(file, aside);
     } catch {
       continue; // Somebody else removed it.
     }
-    if (pidInFile(aside)?.text === before.text) removed.push(file);
+    if (textOf(aside) === before) removed.push(file);
     else putBack(aside, file);
     unlinkSync(aside);
   }
   return removed;
+}
+
+/** Whether PostgreSQL would refuse to start over a lock file with this in it. */
+function blocks(text: string): boolean {
+  const pid = pidIn(text);
+  return pid === undefined || exists(pid);
 }
 
 function putBack(aside: string, file: string): void {
@@ -267,13 +275,17 @@ function statOf(pid: number): { name: string; state: string; parent: number } | 
   }
 }
 
-function pidInFile(file: string): { pid: number; text: string } | undefined {
+/** Undefined where there is no such file. */
+function textOf(file: string): string | undefined {
   try {
-    const text = readFileSync(file, 'utf8');
-    // A socket's lock file of a stand-alone server has a negative id.
-    const pid = Math.abs(Number.parseInt(text, 10));
-    return Number.isInteger(pid) && pid > 0 ? { pid, text } : undefined;
+    return readFileSync(file, 'utf8');
   } catch {
     return undefined;
   }
+}
+
+/** A socket's lock file of a stand-alone server has a negative id. */
+function pidIn(text: string): number | undefined {
+  const pid = Math.abs(Number.parseInt(text, 10));
+  return Number.isInteger(pid) && pid > 0 ? pid : undefined;
 }
