@@ -4,6 +4,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { Packr } from 'msgpackr';
 import { Fault } from './fault.ts';
+import { bytesKept } from './fixture-heap.ts';
 import { FAULT_CODES } from './metrics.ts';
 import {
   decodeMessage,
@@ -184,4 +185,18 @@ test('bytes in a value do not keep the message in memory', () => {
   assert.notEqual(item.value.buffer, bytes.buffer);
   bytes.fill(0);
   assert.deepEqual([...item.value], Array(10).fill(7));
+});
+
+test('what is kept of a request keeps no message', async () => {
+  const id = (n: number) => `cart_${String(n).padStart(8, '0')}-0000-4000-8000-000000000000`;
+  const each = await bytesKept(1_000, 1_500, (index) => {
+    const items = Array.from({ length: 40 }, (_, at) => {
+      const command = { kind: 'add_line', sku: `SKU-OF-SOME-LENGTH-${index}`, quantity: 1 };
+      const key = { hash: `hash of the key ${index}`, fingerprint: `its fingerprint ${index}` };
+      const body = { kind: 'command', command, key, render: false, repeatable: false } as const;
+      return encodeRequest(at + 1, { type: 'cart', id: id(index * 100 + at) }, body, 5_000);
+    });
+    return decodeMessage(encodeMessage('node-1.0123456789abcdef', 1, items))?.items[7];
+  });
+  assert.ok(each < 1_500, `${each} bytes for one request of forty`);
 });

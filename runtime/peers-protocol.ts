@@ -26,6 +26,7 @@ import type { ActorRef, KeyRef } from './actor.ts';
 import { Fault, type FaultCode } from './fault.ts';
 import type { ShardOwner } from './members.ts';
 import { FAULT_CODES } from './metrics.ts';
+import { ownString, ownStrings } from './own-string.ts';
 
 export const PEERS_VERSION = 1;
 
@@ -65,7 +66,7 @@ export interface PeerMessage {
   readonly unreadable: number;
 }
 
-// Bytes are copied out: a view kept in an actor's state would keep its whole message alive.
+// Bytes are copied out, and so are the texts of requests: what an actor keeps of them would keep the whole message alive.
 const packr = new Packr({ useRecords: false, variableMapSize: true, copyBuffers: true });
 const KNOWN_CODES: ReadonlySet<string> = new Set(FAULT_CODES);
 const ARRAY_OF_4 = 0x94;
@@ -121,7 +122,10 @@ export function encodeMessage(from: string, floor: number, items: readonly Uint8
   return message;
 }
 
-/** Null where the message is of another version, or no message at all. Nothing in it refers to the message's own bytes. */
+/**
+ * Null where the message is of another version, or no message at all. Nothing in it refers to the message's own bytes, and nothing in its requests
+ * to its text.
+ */
 export function decodeMessage(message: Uint8Array): PeerMessage | null {
   if (message[0] !== ARRAY_OF_4 || message[1] !== PEERS_VERSION) return null;
   let decoded: unknown;
@@ -176,17 +180,18 @@ function readCommand(id: number, raw: readonly unknown[]): PeerRequest | null {
   let key: KeyRef | undefined;
   if (hash !== null) {
     if (typeof hash !== 'string' || typeof fingerprint !== 'string') return null;
-    key = { hash, fingerprint };
+    key = { hash: ownString(hash), fingerprint: ownString(fingerprint) };
   }
   const [render, repeatable] = [(flags & RENDER) !== 0, (flags & REPEATABLE) !== 0];
-  return { kind: 'command', id, ref: { type, id: actorId }, command, key, render, repeatable, deadlineMs };
+  const ref = { type, id: ownString(actorId) };
+  return { kind: 'command', id, ref, command: ownStrings(command), key, render, repeatable, deadlineMs };
 }
 
 function readService(id: number, raw: readonly unknown[]): PeerRequest | null {
   const [, , type, actorId, service, input, deadlineMs] = raw;
   if (raw.length !== 7 || typeof type !== 'string' || typeof actorId !== 'string') return null;
   if (!isName(service) || typeof deadlineMs !== 'number') return null;
-  return { kind: 'service', id, ref: { type, id: actorId }, service, input, deadlineMs };
+  return { kind: 'service', id, ref: { type, id: ownString(actorId) }, service, input: ownStrings(input), deadlineMs };
 }
 
 function readFault(id: number, raw: readonly unknown[]): PeerReply | null {

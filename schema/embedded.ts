@@ -222,7 +222,8 @@ class EmbeddedServer implements Embedded {
       if (!(await endOrphans(this.#place))) return false;
     }
     const removed = clearStaleLocks(this.#place);
-    if (removed.length > 0) this.#log.warn({ removed }, 'removed lock files that no PostgreSQL of this directory holds');
+    if (removed.length > 0)
+      this.#log.warn({ removed }, 'removed lock files that no PostgreSQL of this directory holds');
     return true;
   }
 

@@ -14,6 +14,7 @@
 import { createCipheriv, createDecipheriv, createHmac, randomBytes } from 'node:crypto';
 import { type Kysely, sql } from 'kysely';
 import { LRUCache } from 'lru-cache';
+import { ownString } from '../runtime/own-string.ts';
 import { Refusal } from '../runtime/refusal.ts';
 import { isStorableText } from './binary-array.ts';
 import type { Tables } from './tables.ts';
@@ -157,7 +158,7 @@ export class SubjectKeys {
   #unwrap(subject: string, wrapped: Uint8Array, asOf: number): Buffer {
     const key = unseal(this.#dataKey, subject, wrapped);
     if (key === null) throw new Error(`the key of ${subject} was not wrapped by this DATA_KEY`);
-    if (asOf === this.#erasures) this.#cache.set(subject, key);
+    if (asOf === this.#erasures) this.#cache.set(ownString(subject), key);
     return key;
   }
 
