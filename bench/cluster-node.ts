@@ -118,6 +118,10 @@ export class ClusterNode implements Storefront {
     return readFileSync(this.#process.logFile, 'utf8');
   }
 
+  failedRequests(): string[] {
+    return this.#shop?.failedRequests() ?? [];
+  }
+
   logTail(): string {
     return this.#shop?.logTail() ?? '';
   }

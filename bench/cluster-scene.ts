@@ -59,8 +59,9 @@ export async function underLoad(
     assert.ok(books.unitsTold > 0 && books.confirmed > 0, 'there was a load');
     return { ...books, failures: load.failures, slowestMs: Math.round(load.slowestMs) };
   } catch (error) {
-    if (error instanceof Error) error.message += `${await rowsOf(cluster)}${logsOf(cluster)}`;
-    throw error;
+    if (!(error instanceof Error)) throw error;
+    // A new one: what is shown of an error is the message that it was made with.
+    throw new Error(`${error.message}${await rowsOf(cluster)}${logsOf(cluster)}`, { cause: error });
   } finally {
     await cluster.close();
   }
@@ -86,7 +87,14 @@ async function rowsOf(cluster: Cluster): Promise<string> {
 }
 
 function logsOf(cluster: Cluster): string {
-  return cluster.nodes.map((node) => `\n${node.name} (${node.state}): ${node.logTail()}`).join('');
+  const told = (node: ClusterNode) => [
+    `${node.name} (${node.state}): ${node.logTail()}`,
+    ...node.failedRequests().slice(-5),
+  ];
+  return cluster.nodes
+    .flatMap(told)
+    .map((line) => `\n${line}`)
+    .join('');
 }
 
 /** `kill -9` of nodes at random; half of them come back at once, half only when the others have their shards. */

@@ -140,6 +140,13 @@ export class ShopProcess implements Storefront {
     return request(this.#opsPort, this.#agent, method, path, { ...options, token: ADMIN_KEY });
   }
 
+  /** What it, and those before it on the same directory, noted of requests that failed unforeseen: the answer was 500. */
+  failedRequests(): string[] {
+    const folder = logFolder(this.dataDir);
+    const lines = readdirSync(folder).flatMap((file) => readOr(join(folder, file)).split('\n'));
+    return lines.filter((line) => line.includes('"a request failed"'));
+  }
+
   logTail(): string {
     return readOr(this.logFile).trim().split('\n').slice(-6).join(' | ').slice(-1200);
   }
