@@ -1,5 +1,5 @@
 /**
- * What a soak fails on. A leak is a slope that goes on: of the heap after a full collection, of resident memory, of file handles; over what one
+ * What a soak fails on. A leak is a slope that goes on: of the heap after a full collection without gaps, of resident memory then, of file handles; over what one
  * process lived after its warm-up, by Theil and Sen (`trend.ts`). What an actor in memory may take is taken off first: actors stay for
  * 5 minutes after their last use, so that in a young process their number rises with the load.
  *

@@ -1,4 +1,5 @@
 /** What an error of a query outside the journal is to a caller: `database_unavailable` where the same query may pass later. */
+import pg from 'pg';
 import { Fault } from '../runtime/fault.ts';
 
 /**
@@ -6,14 +7,15 @@ import { Fault } from '../runtime/fault.ts';
  * that state, operator intervention, system.
  */
 const SERVER_CLASSES = new Set(['08', '25', '40', '53', '55', '57', '58']);
-const SQLSTATE = /^[0-9A-Z]{5}$/;
 
-/** An error that the server reported of the query itself stays what it is: it is a mistake of ours. */
+/**
+ * An error that the server reported of the query itself stays what it is: it is a mistake of ours. What else there is never came from a
+ * server (refused, lost, timed out); its code, if it has one, is the system's, of which `EPIPE` looks like an SQLSTATE.
+ */
 export function databaseFault(error: unknown): unknown {
   if (error instanceof Fault) return error;
-  const code = error instanceof Error && 'code' in error ? error.code : undefined;
-  if (typeof code === 'string' && SQLSTATE.test(code) && !SERVER_CLASSES.has(code.slice(0, 2))) return error;
-  // without an SQLSTATE it never came from a server: refused, lost, timed out
+  const code = error instanceof pg.DatabaseError ? error.code : undefined;
+  if (code !== undefined && !SERVER_CLASSES.has(code.slice(0, 2))) return error;
   return new Fault('database_unavailable', 'the database cannot be reached', { cause: error });
 }
 
