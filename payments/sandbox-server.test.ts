@@ -151,6 +151,19 @@ test('one refund key twenty times at once refunds once', async () => {
   assert.deepEqual(new Set(refunds.map((reply) => reply.body.refundedAmount)), new Set([500]));
 });
 
+test('one capture key twenty times at once captures once, with one answer; another key is refused', async () => {
+  const reference = newOrder();
+  const { body } = await authorise('tok_ok', reference);
+  const capture = (key: string) => call('POST', `/v1/payments/${body.id}/capture`, { amount: 400 }, key);
+  const replies = await Promise.all(Array.from({ length: 20 }, () => capture(`${reference}:capture`)));
+  const expected = { ...body, state: 'captured', capturedAmount: 400 };
+  for (const reply of replies) assert.deepEqual([reply.status, reply.body], [200, expected]);
+  assert.deepEqual(await listed(reference), [expected]);
+  assert.equal((await capture(`${reference}:other`)).status, 409);
+  const more = await call('POST', `/v1/payments/${body.id}/capture`, { amount: 500 }, `${reference}:capture`);
+  assert.equal(more.status, 422);
+});
+
 test('a key that comes with another request is refused', async () => {
   const reference = newOrder();
   await authorise('tok_ok', reference);

@@ -7,6 +7,7 @@
  * A job is `open` while it waits, runs or pauses before its next run; `failed` once it will not run again by itself; `done`.
  */
 import type { Job, JobType } from 'bullmq';
+import { rowsOf } from './job-bundle.ts';
 import { earlierJobIds, jobIdOf, type OutboxRecord, type OutboxSource } from './outbox-relay.ts';
 import type { JobData, Queues } from './queues.ts';
 
@@ -83,7 +84,7 @@ export function jobsAdmin({ queues, outbox, nudge }: JobsAdminOptions): JobsAdmi
   async function listQueue(kind: string, phase: JobPhaseName): Promise<JobView[]> {
     const jobs = (await queues.queue(kind)?.getJobs([phase], 0, listedMax - 1, false)) ?? [];
     // A job that went away between its listing and its reading comes as nothing.
-    return jobs.filter((job) => job?.id !== undefined).map((job) => viewOf(kind, phase, job));
+    return jobs.filter((job) => job?.id !== undefined).flatMap((job) => viewsOf(kind, phase, job));
   }
 
   return {
@@ -157,6 +158,13 @@ function stateOf(phase: JobPhaseName): JobState {
 function phaseOf(state: JobType | 'unknown'): JobPhaseName | null {
   if (state === 'wait' || state === 'prioritized') return 'waiting';
   return phases.find((phase) => phase === state) ?? null;
+}
+
+/** Each row of a bundle is a job to operators. */
+function viewsOf(kind: string, phase: JobPhaseName, job: Job<JobData>): JobView[] {
+  const view = viewOf(kind, phase, job);
+  const rows = rowsOf(job);
+  return rows?.map(({ outboxId, doc }) => ({ ...view, id: outboxId, subject: subjectOf(doc) })) ?? [view];
 }
 
 function viewOf(kind: string, phase: JobPhaseName, job: Job<JobData>): JobView {

@@ -3,8 +3,8 @@
  * job's outcome; in between they are this relay's to keep at work.
  *
  * It promises that a row that stays open is in the queue in the end: it takes rows by state, adds each under its own id
- * (BullMQ ignores an id that it knows, so that two relays, or one that died half-way, add nothing twice), and comes back to
- * rows that are open for too long. Such a row is added again, under `<row>:<attempt>`, only if the queue has lost it or
+ * (BullMQ ignores an id that it knows, so that two relays add nothing twice; one that died half-way may have rows in one bundle that another puts into
+ * a second one, and then they run twice), and comes back to rows that are open for too long. Such a row is added again, under `<row>:<attempt>`, only if the queue has lost it or
  * calls it done; one whose job waits for its next run is let be, one whose job has failed for good is marked so and waits
  * for an operator. Nothing is read while a round is under way; nudges meanwhile make one more round.
  */
@@ -70,7 +70,7 @@ export function outboxOn(db: Kysely<Tables>): OutboxSource {
 
 export interface RelayOptions {
   readonly source: OutboxSource;
-  readonly queues: Pick<Queues, 'add' | 'phase' | 'kinds'>;
+  readonly queues: Pick<Queues, 'add' | 'phase' | 'inBundles' | 'kinds'>;
   readonly log: { warn(detail: object, message: string): void };
   /** Default 1,000 ms. */
   readonly pollMs?: number;
@@ -141,16 +141,18 @@ export async function relayOnce(options: Omit<RelayOptions, 'pollMs'>): Promise<
   const live: { id: string; attempt: number }[] = [];
   try {
     const jobs: NewJob[] = [];
+    const inBundles = await bundlesOf(queues, taken);
     for (const entry of taken) {
       if (!queues.kinds.includes(entry.job)) {
         log.warn({ row: entry.id, job: entry.job }, 'outbox row of an unknown job');
         await source.markFailed(entry.id, 'this version knows no such job');
         continue;
       }
-      const before = await jobBefore(queues, entry);
+      const bundled = inBundles.get(entry.job)?.has(entry.id) ?? false;
+      const before = bundled ? ({ phase: 'live', attempt: 0 } as const) : await jobBefore(queues, entry);
       if (before === null) {
         const data = { outboxId: entry.id, doc: entry.doc };
-        jobs.push({ id: jobIdOf(entry.id, entry.attempt), kind: entry.job, data });
+        jobs.push({ id: jobIdOf(entry.id, entry.attempt), kind: entry.job, data, bundles: entry.attempt === 0 });
       } else if (before.phase === 'live') live.push({ id: entry.id, attempt: before.attempt });
       else await source.markFailed(entry.id, 'the job has failed for good');
     }
@@ -162,6 +164,16 @@ export async function relayOnce(options: Omit<RelayOptions, 'pollMs'>): Promise<
   await source.keepRelayed(live);
   await source.markRelayed(ids);
   return taken.length === batchLimit;
+}
+
+/** Rows in bundles that are still to be run, by kind: of the kinds of which there is a row that was in the queue before. */
+async function bundlesOf(
+  queues: Pick<Queues, 'inBundles' | 'kinds'>,
+  taken: readonly OutboxEntry[],
+): Promise<ReadonlyMap<string, ReadonlySet<string>>> {
+  const kinds = new Set(taken.filter(({ attempt }) => attempt > 0).map(({ job }) => job));
+  const known = [...kinds].filter((kind) => queues.kinds.includes(kind));
+  return new Map(await Promise.all(known.map(async (kind) => [kind, await queues.inBundles(kind)] as const)));
 }
 
 /** The row's job under its earlier attempts, the newest first; null where the queue knows none, or calls it done. */

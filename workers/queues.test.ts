@@ -43,6 +43,12 @@ for (const backend of ['PostgreSQL', 'Redis']) {
     const runs: string[] = [];
     let broken = true;
     const nothing = () => undefined;
+    const atWork = new Set<string>();
+    let mostAtWork = 0;
+    let letGo = nothing as () => void;
+    const gate = new Promise<void>((resolve) => {
+      letGo = resolve;
+    });
     const kind = (run: JobKind['run'], more: Partial<JobKind> = {}): JobKind => ({
       attempts: 3,
       backoffMs: 10,
@@ -71,6 +77,18 @@ for (const backend of ['PostgreSQL', 'Redis']) {
         },
         { backoffMs: 3_600_000 },
       ),
+      crowded: kind(async (_doc, outboxId) => {
+        atWork.add(outboxId);
+        mostAtWork = Math.max(mostAtWork, atWork.size);
+        await gate;
+        await closeRow(outboxId);
+        atWork.delete(outboxId);
+      }),
+      mixed: kind(async (_doc, outboxId) => {
+        if (outboxId === 'mixed_never') throw new Fault('rejected', 'names no order', { retryable: false });
+        if (outboxId === 'mixed_once' && ran(outboxId) === 1) throw new Error('not yet');
+        await closeRow(outboxId);
+      }),
       clock: kind(async () => undefined, { everyMs: 1_000 }),
     };
     let queues: Queues;
@@ -192,20 +210,80 @@ for (const backend of ['PostgreSQL', 'Redis']) {
       await eventually(() => ran('') > 0);
     });
 
-    test('two relays at once, and a repeat of one that died half-way, run each row once', async () => {
+    test('two relays at once run each row once', async () => {
       for (let i = 0; i < 50; i += 1) await addRow(`ord_${i}:fine`, 'fine', { orderId: `ord_${i}` });
-      const cut = { ...source, markRelayed: () => Promise.reject(new Error('killed')), putBack: async () => undefined };
-      await assert.rejects(relayOnce({ source: cut, queues, log, batchLimit: 30 }));
-      // What a dead relay had taken is open again after a while.
-      await sql`UPDATE outbox SET state = 'open' WHERE state = 'taken'`.execute(database.db);
-      await Promise.all([relayOnce({ source, queues, log }), relayOnce({ source, queues, log })]);
+      await Promise.all([relayOnce({ source, queues, log, batchLimit: 30 }), relayOnce({ source, queues, log })]);
       for (let i = 0; i < 50; i += 1) await eventually(async () => (await rowState(`ord_${i}:fine`)) === 'closed');
       for (let i = 0; i < 50; i += 1) assert.equal(ran(`ord_${i}:fine`), 1);
     });
 
+    test('a repeat of a relay that died half-way leaves no row out, and runs the same bundle once', async () => {
+      const ids = (from: number, to: number) => Array.from({ length: to - from }, (_, i) => `half_${from + i}`);
+      const die = { ...source, markRelayed: () => Promise.reject(new Error('killed')), putBack: async () => undefined };
+      const reopen = () => sql`UPDATE outbox SET state = 'open' WHERE state = 'taken'`.execute(database.db);
+      for (const id of ids(0, 10)) await addRow(id, 'forgetful');
+      await assert.rejects(relayOnce({ source: die, queues, log }));
+      await reopen();
+      await relayOnce({ source, queues, log });
+      for (const id of ids(0, 10)) await eventually(() => ran(id) > 0);
+      // More have come since, so that the second bundle is another one.
+      for (const id of ids(10, 20)) await addRow(id, 'forgetful');
+      await assert.rejects(relayOnce({ source: die, queues, log, batchLimit: 7 }));
+      await reopen();
+      await relayOnce({ source, queues, log });
+      for (const id of ids(10, 20)) await eventually(() => ran(id) > 0);
+      assert.deepEqual(
+        ids(0, 10).map(ran),
+        ids(0, 10).map(() => 1),
+      );
+    });
+
+    test('what comes in a crowd goes through the queue in bundles, and operators see each of them', async () => {
+      const admin = jobsAdmin({ queues, outbox: source, nudge: nothing });
+      const jobs = async () => (await queues.queue('crowded')?.getJobs([]))?.length ?? 0;
+      const ids = Array.from({ length: 60 }, (_, i) => `crowd_${i}`);
+      for (const id of ids) await addRow(id, 'crowded', { orderId: `ord_${id}` });
+      await relayOnce({ source, queues, log });
+      await eventually(() => atWork.size === 8);
+      await eventually(async () => (await jobs()) === 3);
+      const open = await admin.list({ state: 'open', job: 'crowded', limit: 100, after: null });
+      assert.deepEqual(open.items.map(({ id }) => id).sort(), [...ids].sort());
+      assert.ok(open.items.every(({ id, subject }) => subject === `ord_${id}`));
+      // However often its row is looked after, one that waits in a bundle is not added again.
+      for (let round = 0; round < 3; round++) await relayOnce({ source, queues, log, staleMs: 0 });
+      assert.equal(await jobs(), 3);
+      letGo();
+      for (const id of ids) await eventually(async () => (await rowState(id)) === 'closed');
+      assert.ok(ids.every((id) => ran(id) === 1));
+      assert.ok(mostAtWork <= 8, `${mostAtWork} at once`);
+      await eventually(
+        async () => (await admin.list({ state: 'open', job: 'crowded', limit: 100, after: null })).items.length === 0,
+      );
+      assert.equal((await admin.get('crowd_7'))?.state, 'done');
+    });
+
+    test('a row that fails in a bundle goes on by itself, and no other is run again', async () => {
+      const admin = jobsAdmin({ queues, outbox: source, nudge: nothing });
+      const ids = ['mixed_0', 'mixed_1', 'mixed_once', 'mixed_never', 'mixed_4', 'mixed_5'];
+      for (const id of ids) await addRow(id, 'mixed', { orderId: `ord_${id}` });
+      await relayOnce({ source, queues, log });
+      await eventually(async () => (await rowState('mixed_never')) === 'failed');
+      for (const id of ids.filter((one) => one !== 'mixed_never'))
+        await eventually(async () => (await rowState(id)) === 'closed');
+      assert.deepEqual(ids.map(ran), [1, 1, 2, 2, 1, 1]);
+      const failed = await admin.list({ state: 'failed', job: 'mixed', limit: 100, after: null });
+      assert.deepEqual(
+        failed.items.map(({ id, error, subject }) => [id, error, subject]),
+        [['mixed_never', 'names no order', 'ord_mixed_never']],
+      );
+      const done = await admin.list({ state: 'done', job: 'mixed', limit: 100, after: null });
+      assert.deepEqual(done.items.map(({ id }) => id).sort(), ids.filter((id) => id !== 'mixed_never').sort());
+      assert.equal((await admin.get('mixed_never'))?.state, 'failed');
+    });
+
     test('a queue that takes nothing leaves the rows open', async () => {
       await addRow('kept', 'fine');
-      const away = { kinds: queues.kinds, phase: queues.phase, add: () => Promise.reject(new Error('away')) };
+      const away = { ...queues, add: () => Promise.reject(new Error('away')) };
       await assert.rejects(relayOnce({ source, queues: away, log }));
       assert.equal(await rowState('kept'), 'open');
     });
@@ -254,14 +332,16 @@ for (const backend of ['PostgreSQL', 'Redis']) {
       assert.equal(await rowState('strange'), 'failed');
     });
 
-    test('a job whose process is killed runs again elsewhere', async () => {
+    test('a job whose process is killed runs again elsewhere, and so does a bundle', async () => {
       const shared = { databaseUrl: database.url, redisUrl: backend === 'Redis' ? redisUrl : undefined, lockMs: 1_000 };
       const orphans = `${prefix}-orphans`;
       const code = `const { openQueues } = await import(${JSON.stringify(new URL('./queues.js', import.meta.url).href)});
         const hang = { run: () => { console.log('at work'); return new Promise(() => {}); } };
         const log = { warn() {} };
         const queues = await openQueues({ ...${JSON.stringify(shared)}, prefix: '${orphans}', kinds: { hang }, log });
-        await queues.add([{ id: 'orphan', kind: 'hang', data: { outboxId: 'orphan', doc: {} } }]);
+        const job = (id) => ({ id, kind: 'hang', bundles: true, data: { outboxId: id, doc: {} } });
+        await queues.add(['a', 'b', 'c', 'd', 'e'].map(job));
+        await queues.add([job('orphan')]);
         await queues.start();`;
       const child = spawn(process.execPath, ['--input-type=module', '-e', code], {
         stdio: ['ignore', 'pipe', 'inherit'],
@@ -270,16 +350,17 @@ for (const backend of ['PostgreSQL', 'Redis']) {
       const dead = once(child, 'exit');
       child.kill('SIGKILL');
       await dead;
-      let runsHere = 0;
+      const runsHere: string[] = [];
       const hang: JobKind = {
-        run: async () => {
-          runsHere += 1;
+        run: async (_doc, outboxId) => {
+          runsHere.push(outboxId);
         },
       };
       const heir = await openQueues({ ...shared, prefix: orphans, kinds: { hang }, log });
       await heir.start();
       await eventually(async () => (await heir.phase('hang', 'orphan')) === 'completed');
-      assert.equal(runsHere, 1);
+      await eventually(() => runsHere.length >= 6);
+      assert.deepEqual(runsHere.sort(), ['a', 'b', 'c', 'd', 'e', 'orphan']);
       await heir.close();
     });
 

@@ -5,7 +5,7 @@
  * It promises that a job that was added runs at least once, again with growing pauses while it throws, and stays visible
  * (state `failed`) once it has failed for good. It may run twice: after a crash, a lost lock or a lost answer. Handlers are
  * therefore safe to repeat. A job id that is already known adds nothing. Losing the backend's connections ends nothing:
- * adding rejects meanwhile, and workers go on when it is back.
+ * adding rejects meanwhile, and workers go on when it is back. What comes in crowds goes through it in bundles (`job-bundle.ts`).
  */
 import {
   createPostgresBackend,
@@ -18,21 +18,33 @@ import {
   Worker,
   withBackend,
 } from 'bullmq';
+import { bulkhead } from 'cockatiel';
+import { LRUCache } from 'lru-cache';
 import pg from 'pg';
 import { Fault } from '../runtime/fault.ts';
+import { bundled, runBundle } from './job-bundle.ts';
 
 export interface JobData {
-  /** The outbox row this job was made from; null for periodic jobs. */
+  /** The outbox row this job was made from; null for periodic jobs and for bundles. */
   readonly outboxId: string | null;
   /** Ids only. */
   readonly doc: Readonly<Record<string, unknown>>;
+  /** Of a bundle (`job-bundle.ts`). */
+  readonly rows?: readonly JobRow[];
+}
+
+export interface JobRow {
+  /** Of the job that it would be by itself. */
+  readonly jobId: string;
+  readonly outboxId: string;
+  readonly doc: JobData['doc'];
 }
 
 /** What a kind of job is: its handler and its limits. */
 export interface JobKind {
   /** Safe to repeat. A throw runs it again later; a `Fault` that is not retryable fails it for good at once. */
   run(doc: JobData['doc'], outboxId: string): Promise<void>;
-  /** Runs at once on this node; default 8. */
+  /** Rows at work at once on this node; default 8. */
   readonly concurrency?: number;
   /** Runs before a job has failed for good; default 15, which with the default pauses is about half an hour. */
   readonly attempts?: number;
@@ -67,6 +79,8 @@ export interface NewJob {
   readonly id: string;
   readonly kind: string;
   readonly data: JobData;
+  /** May go into the queue together with others of its kind, and is then not found there by its id. */
+  readonly bundles?: boolean;
 }
 export type JobPhase = 'live' | 'failed' | 'completed' | 'absent';
 /** A queue on whichever backend; only what both have in common is used. */
@@ -78,6 +92,8 @@ export interface Queues {
   add(jobs: readonly NewJob[]): Promise<void>;
   /** Where a job stands: still to be run (or running), failed for good, done, or not known (any more). */
   phase(kind: string, id: string): Promise<JobPhase>;
+  /** Rows, by their outbox ids, that are still to be run (or running) within bundles, or were so some seconds ago. */
+  inBundles(kind: string): Promise<ReadonlySet<string>>;
   /** For `jobs-admin.ts`. Undefined for an unknown kind. */
   queue(kind: string): AnyQueue | undefined;
   /** Starts working; before, jobs are only kept. */
@@ -86,9 +102,15 @@ export interface Queues {
   close(timeoutMs?: number): Promise<void>;
 }
 
+const CONCURRENCY = 8;
+const BACKOFF_MS = 1_000;
 const pauseMaxMs = 300_000;
 const failedKept = 1_000;
 const completedKept = 200;
+/** More than rows that are open for too long can be in, unless far more are waiting than could be looked at. */
+const bundlesLookedAt = 1_000;
+/** To look at so many is much work, and rows that are open for too long come in crowds too. */
+const bundlesSeenMs = 5_000;
 
 export async function openQueues(options: QueuesOptions): Promise<Queues> {
   if (!/^[\w-]{1,40}$/.test(options.prefix))
@@ -99,6 +121,7 @@ export async function openQueues(options: QueuesOptions): Promise<Queues> {
   const report = (where: string) => (error: Error) => options.log.warn({ where, error: error.message }, 'job queue');
   const queues = new Map<string, AnyQueue>();
   const workers: AnyWorker[] = [];
+  const bundlesSeen = new LRUCache<string, ReadonlySet<string>>({ max: names.length, ttl: bundlesSeenMs });
   let scheduleCheck: NodeJS.Timeout | undefined;
 
   /** @param all also what is there already: another version may make them at other times */
@@ -150,13 +173,21 @@ export async function openQueues(options: QueuesOptions): Promise<Queues> {
         const own = jobs.filter((job) => job.kind === kind);
         if (own.length === 0) continue;
         const opts = jobOptions(options.kinds[kind]);
-        await queue.addBulk(own.map(({ id, data }) => ({ name: kind, data, opts: { ...opts, jobId: id } })));
+        await queue.addBulk(bundled(own).map(({ id, data }) => ({ name: kind, data, opts: { ...opts, jobId: id } })));
       }
     },
     async phase(kind, id) {
       const state = (await queues.get(kind)?.getJobState(id)) ?? 'unknown';
       if (state === 'failed' || state === 'completed') return state;
       return state === 'unknown' ? 'absent' : 'live';
+    },
+    async inBundles(kind) {
+      const last = bundlesSeen.get(kind);
+      if (last !== undefined) return last;
+      const live = (await queues.get(kind)?.getJobs(['waiting', 'active', 'delayed'], 0, bundlesLookedAt - 1)) ?? [];
+      const rows = new Set(live.flatMap((job) => job?.data.rows ?? []).map(({ outboxId }) => outboxId));
+      bundlesSeen.set(kind, rows);
+      return rows;
     },
     async start() {
       await schedule(true);
@@ -165,7 +196,8 @@ export async function openQueues(options: QueuesOptions): Promise<Queues> {
       }, options.scheduleCheckMs ?? 60_000);
       scheduleCheck.unref();
       for (const [name, kind] of Object.entries(options.kinds)) {
-        const worker = backend.worker(name, (job) => runJob(kind, job), kind);
+        const queue = queues.get(name) as AnyQueue;
+        const worker = backend.worker(name, workOf(name, kind, queue, options.log), kind);
         worker.on('error', report(name));
         worker.on('failed', (job, error) => {
           options.log.warn({ job: name, id: job?.id, attempt: job?.attemptsMade, error: error.message }, 'job failed');
@@ -182,14 +214,35 @@ export async function openQueues(options: QueuesOptions): Promise<Queues> {
   };
 }
 
-async function runJob(kind: JobKind, job: Job<JobData>): Promise<void> {
-  try {
-    await kind.run(job.data.doc, job.data.outboxId ?? '');
-  } catch (error) {
-    // Said once: no repeat can help. It is kept as failed and can be run again by hand.
-    if (error instanceof Fault && !error.retryable) throw new UnrecoverableError(error.message);
-    throw error;
-  }
+/** What a worker of this kind does with a job. Rows of bundles and jobs of their own share the kind's places. */
+function workOf(name: string, kind: JobKind, queue: AnyQueue, log: QueueLog): (job: Job<JobData>) => Promise<unknown> {
+  const places = bulkhead(kind.concurrency ?? CONCURRENCY, Number.POSITIVE_INFINITY);
+  const run = (doc: JobData['doc'], outboxId: string) => places.execute(() => kind.run(doc, outboxId));
+  const opts = { ...jobOptions(kind), delay: kind.backoffMs ?? BACKOFF_MS };
+  return async ({ data }) => {
+    if (data.rows !== undefined)
+      return await runBundle(data.rows, {
+        run: ({ doc, outboxId }) => run(doc, outboxId),
+        failed: ({ jobId }, error) =>
+          log.warn({ job: name, id: jobId, attempt: 0, error: (error as Error).message }, 'job failed'),
+        again: async (rows) => {
+          const jobs = rows.map(({ jobId, outboxId, doc }) => ({
+            name,
+            data: { outboxId, doc },
+            opts: { ...opts, jobId },
+          }));
+          await queue.addBulk(jobs);
+        },
+      });
+    try {
+      await run(data.doc, data.outboxId ?? '');
+    } catch (error) {
+      // Said once: no repeat can help. It is kept as failed and can be run again by hand.
+      if (error instanceof Fault && !error.retryable) throw new UnrecoverableError(error.message);
+      throw error;
+    }
+    return undefined;
+  };
 }
 
 function jobOptions(kind: JobKind | undefined) {
@@ -212,15 +265,15 @@ interface AnyWorker {
 /** The two backends differ in their types only; the casts below are where that ends. */
 interface Backend {
   queue(name: string): AnyQueue;
-  worker(name: string, process: (job: Job<JobData>) => Promise<void>, kind: JobKind): AnyWorker;
+  worker(name: string, process: (job: Job<JobData>) => Promise<unknown>, kind: JobKind): AnyWorker;
   close(): Promise<void>;
 }
 
 function workerOptions(options: QueuesOptions, kind: JobKind) {
   const lockMs = options.lockMs ?? 15_000;
-  const firstMs = kind.backoffMs ?? 1_000;
+  const firstMs = kind.backoffMs ?? BACKOFF_MS;
   return {
-    concurrency: kind.concurrency ?? 8,
+    concurrency: kind.concurrency ?? CONCURRENCY,
     lockDuration: lockMs,
     stalledInterval: Math.max(1_000, lockMs / 2),
     // Each death of a node in mid-job counts; it says little about the job.
