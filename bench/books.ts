@@ -113,13 +113,22 @@ function compareOrders(ledger: Ledger, orders: readonly OrderRow[]): void {
 }
 
 /** Each cart by one node in turn: every acknowledged unit, and not one that nobody asked for. */
-async function compareCarts({ ledger, nodes }: BooksOptions): Promise<void> {
+async function compareCarts(options: BooksOptions): Promise<void> {
+  const { ledger, nodes } = options;
   await inParallel(ledger.carts.length, WIDTH, async (index) => {
     const cart = ledger.carts[index] as CartRecord;
     const node = nodes[index % nodes.length] as Storefront;
-    const asked = ledger.reading(cart);
-    const answer = await get(node, `/v1/carts/${cart.id}`, { token: cart.token });
-    asked.answered(answer);
+    // A cart hears of its order's end by a message.
+    const answer = await until(
+      `cart ${cart.id} is at rest`,
+      async () => {
+        const asked = ledger.reading(cart);
+        const seen = await get(node, `/v1/carts/${cart.id}`, { token: cart.token });
+        asked.answered(seen);
+        return cart.checkedOut && seen.body.state === 'checking_out' ? undefined : seen;
+      },
+      options.restMs ?? 60_000,
+    );
     for (const [sku, { told, open }] of cart.units) {
       const there = unitsIn(answer.body.lines, sku);
       assert.ok(there >= told, `cart ${cart.id}: ${told} units of ${sku} were acknowledged, ${there} are there`);

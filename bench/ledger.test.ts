@@ -93,3 +93,16 @@ test('a cart that was checked out and is open again is a violation, and so is an
   });
   assert.match(String(ledger.violations), /is open.*is confirmed/);
 });
+
+test('a cart may hear of its order later than who looks at the order, but does not forget it', () => {
+  const order = { id: 'ord_1', status: 201, payWith: 'tok_ok', version: 5, cancelled: false };
+  const shown = (version: number, state: string) => shows(version, 0, { state });
+  ledger.checkedOut(cart, order, 'order');
+  ledger.reading(cart).answered(shown(7, 'checking_out'));
+  ledger.reading(cart).answered(shown(8, 'checked_out'));
+  assert.deepEqual(ledger.violations, []);
+  ledger.reading(cart).answered(shown(8, 'checking_out'));
+  assert.match(String(ledger.violations), /is checking_out/);
+  ledger.reading(cart).answered(shown(9, 'open'));
+  assert.match(String(ledger.violations), /is open/);
+});

@@ -170,7 +170,7 @@ export class ShopperLoad {
       throw new Error(`a checkout of ${cart.id} was answered ${answer.status} ${answer.text}`);
     if (status !== 201) id = null;
     const order: OrderRecord = { id, status, payWith, version, cancelled: false };
-    ledger.checkedOut(cart, order);
+    ledger.checkedOut(cart, order, answer.status === 202 ? 'order' : 'cart');
     return order;
   }
 

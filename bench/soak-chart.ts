@@ -34,7 +34,7 @@ export function drawSoak(soaked: SoakRecord): string {
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" width="${WIDTH}" height="${height}" viewBox="0 0 ${WIDTH} ${height}" font-family="sans-serif" font-size="11" fill="#222">`,
     `<rect width="${WIDTH}" height="${height}" fill="#fff"/>`,
-    `<text x="${LEFT}" y="18" font-size="14" font-weight="bold">Soak, ${soaked.minutes} minutes, three nodes: ${soaked.events.length} faults, nothing lost</text>`,
+    `<text x="${LEFT}" y="18" font-size="14" font-weight="bold">Soak, ${soaked.minutes} minutes, three nodes: ${soaked.events.length} faults, ${soaked.verdict.objections.length === 0 ? 'nothing lost' : 'with objections'}</text>`,
     legend(soaked),
     ...body,
     '</svg>',

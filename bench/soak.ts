@@ -50,6 +50,11 @@ export async function soak({ minutes, server, tell }: SoakOptions): Promise<Soak
   const events: SoakEvent[] = [];
   let browsed = 0;
   let followed = 0;
+  let books: string | null = null;
+  const told = (error: Error) => {
+    books = error.message;
+    return null;
+  };
   const result = await underLoad({ server, env: PROBE, load: { shoppers: 8 } }, async (scene) => {
     const began = performance.now();
     const at = () => (performance.now() - began) / 60_000;
@@ -80,8 +85,10 @@ export async function soak({ minutes, server, tell }: SoakOptions): Promise<Soak
       'no follower was told a version twice',
     );
     for (const reader of readers) reader.close();
-  });
-  const verdict = judge(samples, journal, minutes < SHORT_MINUTES ? SHORT_LIMITS : SOAK_LIMITS);
+  }).catch(told);
+  // What was sampled is worth a look also where the books do not agree.
+  const judged = judge(samples, journal, minutes < SHORT_MINUTES ? SHORT_LIMITS : SOAK_LIMITS);
+  const verdict = books === null ? judged : { ...judged, objections: [books, ...judged.objections] };
   const figures = soakFigures(result, verdict, samples, journal, events, { browsed, followed });
   return { machine: machine(), minutes, samples, journal, events, verdict, figures };
 }
@@ -133,7 +140,7 @@ async function look(
 }
 
 function soakFigures(
-  result: SceneResult,
+  result: SceneResult | null,
   { trends, bytesPerEvent }: SoakVerdict,
   samples: readonly NodeSample[],
   journal: readonly JournalSample[],
@@ -152,7 +159,7 @@ function soakFigures(
     'event loop p99 ms, median': Math.round(median(samples.map(({ loopDelayMs }) => loopDelayMs))),
     'journal MiB': Number((journal.at(-1)?.mebibytes ?? 0).toFixed(1)),
     'bytes per event, by halves': bytesPerEvent.map(Math.round).join(' then '),
-    ...figuresOf(result),
+    ...(result === null ? undefined : figuresOf(result)),
   };
 }
 

@@ -22,7 +22,8 @@ export interface MailedOrder extends OrderSummary {
 export function emailJob<Order extends MailedOrder>(options: EmailJobOptions<Order>): JobKind {
   const { ask, mailer } = options;
   return {
-    concurrency: 4,
+    // More than the mail server gets connections: each also waits for two turns of its order.
+    concurrency: 12,
     async run(doc, outboxId) {
       const ref = { type: 'order', id: orderIdOf(doc) } as const;
       const reply = replyOf(await ask(ref, { kind: 'request_email', outboxId }));
