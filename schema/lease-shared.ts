@@ -13,9 +13,8 @@ export interface LeaseWork {
   readonly incarnation: string;
   /** The heartbeat before which nothing is renewed. */
   readonly beat: bigint;
-  readonly renewMs: number;
   readonly retryMs: number;
-  /** How often a heart that stands still is looked at. */
+  /** How often the heartbeat is looked at. */
   readonly pollMs: number;
 }
 

@@ -131,7 +131,6 @@ export class ThreadLease implements Lease {
       connection: connectionOf(this.#options),
       incarnation,
       beat: Atomics.load(this.#shared, HEARTBEAT),
-      renewMs: leaseMs / RENEW_SHARE,
       retryMs: leaseMs / RETRY_SHARE,
       pollMs: leaseMs / POLLS_PER_LEASE,
     };
