@@ -2,11 +2,11 @@
  * Brings outbox rows into the job queues. Rows are written by actors' appends and closed only by the append that records the
  * job's outcome; in between they are this relay's to keep at work.
  *
- * It promises that a row that stays open is in the queue in the end: it takes rows by state, adds each under its own id
- * (BullMQ ignores an id that it knows, so that two relays add nothing twice; one that died half-way may have rows in one bundle that another puts into
- * a second one, and then they run twice), and comes back to rows that are open for too long. Such a row is added again, under `<row>:<attempt>`, only if the queue has lost it or
- * calls it done; one whose job waits for its next run is let be, one whose job has failed for good is marked so and waits
- * for an operator. Nothing is read while a round is under way; nudges meanwhile make one more round.
+ * It promises that a row that stays open is in the queue in the end: it takes rows by state, adds each under its own id, and comes back to
+ * rows that are open for too long. BullMQ ignores an id that it knows, so that two relays add nothing twice; rows of one that died half-way may
+ * be put into another bundle besides, and then they run twice. A row that is open for too long is added again, under `<row>:<attempt>`, only
+ * if the queue has lost it or calls it done; one whose job waits for its next run is let be, one whose job has failed for good is marked so and
+ * waits for an operator. Nothing is read while a round is under way; nudges meanwhile make one more round.
  */
 import type { Kysely } from 'kysely';
 import {

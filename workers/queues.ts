@@ -102,8 +102,8 @@ export interface Queues {
   close(timeoutMs?: number): Promise<void>;
 }
 
-const CONCURRENCY = 8;
-const BACKOFF_MS = 1_000;
+const concurrencyUsual = 8;
+const backoffFirstMs = 1_000;
 const pauseMaxMs = 300_000;
 const failedKept = 1_000;
 const completedKept = 200;
@@ -216,9 +216,9 @@ export async function openQueues(options: QueuesOptions): Promise<Queues> {
 
 /** What a worker of this kind does with a job. Rows of bundles and jobs of their own share the kind's places. */
 function workOf(name: string, kind: JobKind, queue: AnyQueue, log: QueueLog): (job: Job<JobData>) => Promise<unknown> {
-  const places = bulkhead(kind.concurrency ?? CONCURRENCY, Number.POSITIVE_INFINITY);
+  const places = bulkhead(kind.concurrency ?? concurrencyUsual, Number.POSITIVE_INFINITY);
   const run = (doc: JobData['doc'], outboxId: string) => places.execute(() => kind.run(doc, outboxId));
-  const opts = { ...jobOptions(kind), delay: kind.backoffMs ?? BACKOFF_MS };
+  const opts = { ...jobOptions(kind), delay: kind.backoffMs ?? backoffFirstMs };
   return async ({ data }) => {
     if (data.rows !== undefined)
       return await runBundle(data.rows, {
@@ -271,9 +271,9 @@ interface Backend {
 
 function workerOptions(options: QueuesOptions, kind: JobKind) {
   const lockMs = options.lockMs ?? 15_000;
-  const firstMs = kind.backoffMs ?? BACKOFF_MS;
+  const firstMs = kind.backoffMs ?? backoffFirstMs;
   return {
-    concurrency: kind.concurrency ?? CONCURRENCY,
+    concurrency: kind.concurrency ?? concurrencyUsual,
     lockDuration: lockMs,
     stalledInterval: Math.max(1_000, lockMs / 2),
     // Each death of a node in mid-job counts; it says little about the job.
