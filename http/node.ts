@@ -12,6 +12,7 @@ import { sandboxProvider } from '../payments/sandbox-client.ts';
 import type { EffectHandler } from '../runtime/actor.ts';
 import { ShardNews } from '../runtime/shard-news.ts';
 import { Stages } from '../runtime/stages.ts';
+import { quickenStringMethods } from '../runtime/string-methods.ts';
 import { Succession } from '../runtime/succession.ts';
 import { SystemClock } from '../runtime/system-clock.ts';
 import { Catalogue } from '../schema/catalogue.ts';
@@ -77,6 +78,7 @@ const ORDINARY = new Set(['shards_given']);
 
 /** Rejects with one line where something that the node rests on is missing; what was started is stopped again, the storage too. */
 export async function startNode(config: Config, storage: Storage, options: NodeOptions): Promise<RunningNode> {
+  quickenStringMethods();
   const { log } = options;
   const closers: (() => unknown)[] = [];
   const closeAll = async () => {

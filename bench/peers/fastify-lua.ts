@@ -4,6 +4,7 @@
  */
 import fastify from 'fastify';
 import { Redis } from 'ioredis';
+import { quickenStringMethods } from '../../runtime/string-methods.ts';
 
 const TAKE = `
 local left = tonumber(redis.call('HGET', KEYS[1], 'available'))
@@ -11,6 +12,8 @@ if left == nil or left < tonumber(ARGV[1]) then return -1 end
 redis.call('HINCRBY', KEYS[1], 'held', ARGV[1])
 return redis.call('HINCRBY', KEYS[1], 'available', -ARGV[1])`;
 
+// The peer shall have what we have.
+quickenStringMethods();
 const redis = new Redis(process.argv[2] ?? '', { enableAutoPipelining: true });
 redis.defineCommand('take', { numberOfKeys: 1, lua: TAKE });
 const pipeline = redis.pipeline();
