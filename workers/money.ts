@@ -18,8 +18,17 @@ export type RoundingMode = TaxRounding['mode'];
 export function mulDiv(a: number, b: number, divisor: number): number {
   const product = a * b;
   // A product above 2^53 is rounded, but never to below 2^53: the comparison itself is exact.
-  if (product <= Number.MAX_SAFE_INTEGER) return (product - (product % divisor)) / divisor;
+  if (product <= Number.MAX_SAFE_INTEGER) return compact((product - (product % divisor)) / divisor);
   return Number((BigInt(a) * BigInt(b)) / BigInt(divisor));
+}
+
+/**
+ * The same value. V8 leaves a quotient of numbers beyond 2^31 in the form of a fraction even where it is a small integer; stored in a field
+ * that held none, it changes the shape of all objects of that kind, and code that is compiled already goes on making the old one.
+ */
+function compact(value: number): number {
+  const small = value | 0;
+  return small === value ? small : value;
 }
 
 /** What `mulDiv` leaves over: `a × b mod divisor`, exact. */
