@@ -67,13 +67,14 @@ function wantHold(state: CartState, line: CartLine | undefined, terms: HoldTerms
     { token, key, lineId, sku, holdId, rev, quantity, maxPerOrder, ttlMs, retried: false, giveUpAt },
     price,
   );
-  const asked: CartDecision = { events: [{ kind: 'hold_wanted', at: now, wanted }], park: token };
+  const events: CartEvent[] = [{ kind: 'hold_wanted', at: now, wanted }];
   // A line whose smaller quantity is still on its way to the sku is settled first: that is between more than these two events.
   const unsettled = line !== undefined && isUnsettled(line);
-  if (ctx.key !== undefined || ctx.version < AT_ONCE_VERSION || unsettled) return asked;
+  if (ctx.key !== undefined || ctx.version < AT_ONCE_VERSION || unsettled) return { events, park: token };
   const until = live?.expiresAt ?? null;
   const instead = (reply: unknown): CartDecision | null => atOnce(wanted, until, reply as SkuReply, now);
-  return { ...asked, consult: { to: { type: 'sku', id: wanted.sku }, command: holdOf(wanted, state.id), instead } };
+  const consult = { to: { type: 'sku', id: wanted.sku }, command: holdOf(wanted, state.id), instead };
+  return { events, park: token, consult };
 }
 
 /** With the price where there is one, into the object just made: to spread several of them for each add was the dearest part of it. */
