@@ -6,7 +6,7 @@
 import { hash } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
 import type { Product } from '../schema/product.ts';
-import type { StockCopy } from './app.ts';
+import type { Awaitable, StockCopy } from './app.ts';
 import { databaseFault } from './database-fault.ts';
 import { moneyTail } from './json.ts';
 import type { EdgeReply } from './reply.ts';
@@ -57,8 +57,13 @@ export class ProductView {
     this.#stock = stock;
   }
 
-  async reply(product: Product, currency: string, price: ShownPrice, ifNoneMatch: string): Promise<EdgeReply> {
-    await freshStock(this.#stock, [product.sku]);
+  /** At once where the stock is known: promises would be a tenth of what a read costs. */
+  reply(product: Product, currency: string, price: ShownPrice, ifNoneMatch: string): Awaitable<EdgeReply> {
+    const answer = () => this.#replyNow(product, currency, price, ifNoneMatch);
+    return this.#stock.isFresh(product.sku) ? answer() : freshStock(this.#stock, [product.sku]).then(answer);
+  }
+
+  #replyNow(product: Product, currency: string, price: ShownPrice, ifNoneMatch: string): EdgeReply {
     const rendering = this.#render(product, currency, price);
     return matches(ifNoneMatch, rendering.etag) ? rendering.unchanged : rendering.found;
   }
