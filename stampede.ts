@@ -83,8 +83,14 @@ async function startOne(config: Config, log: Logger): Promise<void> {
     import('./http/patient-start.ts'),
   ]);
   const attempt = async () => {
-    // The database starts, and recovers where it must, while the rest of the shop is loaded.
-    const [storage, { startNode }] = await Promise.all([openStorage(config, log), import('./http/node.ts')]);
+    // The database starts, and recovers where it must, while the rest of the shop is loaded; not before, or loading would hold up its start.
+    let waiting: () => void = () => {};
+    const launched = new Promise<void>((resolve) => {
+      waiting = resolve;
+    });
+    const opening = openStorage(config, log, waiting);
+    await Promise.race([launched, opening]);
+    const [storage, { startNode }] = await Promise.all([opening, import('./http/node.ts')]);
     return await startNode(config, storage, { log, version, onFatal: fail });
   };
   // Our own database is waited for by who starts it.

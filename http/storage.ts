@@ -36,9 +36,12 @@ export interface Storage {
   close(): Promise<void>;
 }
 
-export async function openStorage(config: Config, log: EmbeddedLog): Promise<Storage> {
+/** @param waiting called when the database need only be waited for; perhaps never */
+export async function openStorage(config: Config, log: EmbeddedLog, waiting: () => void): Promise<Storage> {
   const dataDir = await prepareDataDir(config.dataDir);
-  const embedded = config.databaseUrl === null ? await startEmbedded({ dataDir, log }) : null;
+  const outside = config.databaseUrl !== null;
+  if (outside) waiting();
+  const embedded = outside ? null : await startEmbedded({ dataDir, log, waiting });
   const url = embedded?.url ?? config.databaseUrl ?? '';
   const database = openDatabase({ url, log: (event, detail) => log.warn(detail, event) });
   const close = async () => {

@@ -18,10 +18,16 @@ const PREFIX = 'pg.init-';
 
 /**
  * Makes the database's files unless they are there.
+ * @param waiting called where `initdb` is at work.
  * @returns whether this call made them.
  * @throws EmbeddedError `database_version` where they are of another major version, `database_start_failed` where `initdb` fails.
  */
-export async function ensureDatabaseFiles(place: Place, binaries: Binaries, password: string): Promise<boolean> {
+export async function ensureDatabaseFiles(
+  place: Place,
+  binaries: Binaries,
+  password: string,
+  waiting?: () => void,
+): Promise<boolean> {
   const found = await majorVersion(place);
   if (found === binaries.major) return false;
   if (found !== undefined) {
@@ -40,11 +46,13 @@ export async function ensureDatabaseFiles(place: Place, binaries: Binaries, pass
       await chown(temporary, place.runAs.uid, place.runAs.gid);
     }
     const made = join(temporary, 'data');
-    await run(binaries.initdb, [...initdbArguments(made), `--pwfile=${passwordFile}`], {
+    const initdb = run(binaries.initdb, [...initdbArguments(made), `--pwfile=${passwordFile}`], {
       ...place.runAs,
       cwd: '/',
       env: { LC_ALL: 'C', TZ: 'UTC' },
     });
+    waiting?.();
+    await initdb;
     await rename(made, place.pgData);
     await syncDirectory(place.home);
     return true;

@@ -42,6 +42,8 @@ export interface EmbeddedOptions {
   readonly native?: string;
   /** How long the first start, or the replay of a log after a crash, may take. Default 120,000. */
   readonly startTimeoutMs?: number;
+  /** Called when a process of the database was started and only has to be waited for; not where it ran already. */
+  readonly waiting?: () => void;
 }
 
 export interface Embedded {
@@ -101,6 +103,7 @@ class EmbeddedServer implements Embedded {
   #logTimer: NodeJS.Timeout | undefined;
   #lost: EmbeddedError | undefined;
   #onExit: ((error: EmbeddedError) => void) | undefined;
+  readonly #waiting: (() => void) | undefined;
 
   constructor(place: Place, binaries: Binaries, password: string, options: EmbeddedOptions) {
     this.#place = place;
@@ -109,6 +112,7 @@ class EmbeddedServer implements Embedded {
     this.#log = options.log;
     this.#settings = { ...options.settings };
     this.#startTimeoutMs = options.startTimeoutMs ?? 120_000;
+    this.#waiting = options.waiting;
     const host = encodeURIComponent(place.socketDir);
     this.url = `postgres://${OWNER_ROLE}:${encodeURIComponent(password)}@localhost/${DATABASE}?host=${host}`;
   }
@@ -194,7 +198,7 @@ class EmbeddedServer implements Embedded {
         why = attempt.why;
       } else if (this.#child === undefined && (await this.#clear())) {
         if (this.#childFailures >= SPAWN_TRIES) throw await this.#startFailed('PostgreSQL does not start');
-        await ensureDatabaseFiles(this.#place, this.#binaries, this.#password);
+        await ensureDatabaseFiles(this.#place, this.#binaries, this.#password, this.#waiting);
         this.#spawn();
         spawned = true;
       }
@@ -230,6 +234,7 @@ class EmbeddedServer implements Embedded {
   #spawn(): void {
     const child = spawnPostmaster(this.#place, this.#binaries, this.#settings);
     this.#child = child;
+    this.#waiting?.();
     const gone = () => {
       if (this.#child === child) this.#child = undefined;
       this.#childFailures += 1;
