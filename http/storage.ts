@@ -36,7 +36,7 @@ export interface Storage {
   close(): Promise<void>;
 }
 
-/** @param waiting called when the database need only be waited for; perhaps never */
+/** @param waiting called, perhaps again and again, when the database is there or on its way and only has to be waited for */
 export async function openStorage(config: Config, log: EmbeddedLog, waiting: () => void): Promise<Storage> {
   const dataDir = await prepareDataDir(config.dataDir);
   const outside = config.databaseUrl !== null;

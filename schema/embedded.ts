@@ -42,7 +42,7 @@ export interface EmbeddedOptions {
   readonly native?: string;
   /** How long the first start, or the replay of a log after a crash, may take. Default 120,000. */
   readonly startTimeoutMs?: number;
-  /** Called when a process of the database was started and only has to be waited for; not where it ran already. */
+  /** Called, perhaps again and again, when the database is there or on its way: from then on it only has to be waited for. */
   readonly waiting?: () => void;
 }
 
@@ -185,6 +185,7 @@ class EmbeddedServer implements Embedded {
       const attempt = await this.#tryLock();
       const now = performance.now();
       if (attempt.kind === 'owned') {
+        this.#waiting?.();
         if (await this.#hold(attempt.lock)) return spawned;
       } else if (attempt.kind === 'taken') {
         takenSince ??= now;
@@ -203,6 +204,7 @@ class EmbeddedServer implements Embedded {
         spawned = true;
       }
       if (now > end) throw await this.#startFailed(`PostgreSQL did not become ready in time (${why})`);
+      this.#waiting?.();
       await pause(POLL_MS);
     }
     return spawned;
@@ -234,7 +236,6 @@ class EmbeddedServer implements Embedded {
   #spawn(): void {
     const child = spawnPostmaster(this.#place, this.#binaries, this.#settings);
     this.#child = child;
-    this.#waiting?.();
     const gone = () => {
       if (this.#child === child) this.#child = undefined;
       this.#childFailures += 1;
