@@ -30,6 +30,7 @@ export async function coldCarts(
         },
       ],
       pids: () => arena.shop.family(),
+      groups: { node: () => arena.nodePids(), postgres: () => arena.postgresPids() },
     },
     connections,
     AT_MOST_MS,
@@ -39,7 +40,7 @@ export async function coldCarts(
   const activations = (await metric(arena.shop, 'actors_activations')) - before;
   const row = rowOf('cold', connections, [run]);
   tell(
-    `${count} cold carts: ${Math.round(run.perSecond)} activations/s (${activations} counted by the shop), p50 ${Math.round(row.p50Us)} µs, ${Math.round(row.serverCpuUs)} µs of CPU each, failures ${JSON.stringify(run.failures)}`,
+    `${count} cold carts: ${Math.round(run.perSecond)} activations/s (${activations} counted by the shop), p50 ${Math.round(row.p50Us)} µs, ${Math.round(row.serverCpuUs)} µs of CPU each (PostgreSQL ${Math.round(run.groupCpuUsPerRequest.postgres ?? Number.NaN)}), failures ${JSON.stringify(run.failures)}`,
   );
   return {
     carts: count,

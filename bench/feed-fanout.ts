@@ -5,7 +5,7 @@ import { type Arena, stockedSku } from './arena.ts';
 import type { FeedJob, FeedWord, NewsResult } from './feed-subscribers.ts';
 import { curve, type GrowthCurve } from './growth.ts';
 import { Histogram } from './histogram.ts';
-import { cpuSince, cpuTable, residentBytes } from './machine.ts';
+import { cpuSince, cpuTable, openFilesMax, residentBytes } from './machine.ts';
 
 export interface FanoutRow {
   readonly readers: number;
@@ -25,6 +25,9 @@ export interface FanoutRow {
   readonly residentMiB: number;
 }
 
+/** What the shop and the readers' process have open besides readers. */
+const OTHER_FILES = 500;
+
 export async function feedFanout(
   arena: Arena,
   sizes: readonly number[],
@@ -37,7 +40,10 @@ export async function feedFanout(
   const rows: FanoutRow[] = [];
   try {
     await ask(child, { port: shop.port, sku });
-    for (const size of sizes) {
+    for (const wanted of sizes) {
+      const size = Math.min(wanted, openFilesMax() - OTHER_FILES);
+      if (size < wanted)
+        tell(`${size} readers instead of ${wanted}: a process may have ${openFilesMax()} open files here`);
       await ask(child, { kind: 'grow', to: size });
       const before = cpuTable(arena.nodePids());
       const result = await ask<NewsResult>(child, { kind: 'news', count: news });

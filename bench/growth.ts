@@ -126,6 +126,7 @@ async function point(
   connections = effort.connections,
 ): Promise<GrowthPoint> {
   const { shop } = arena;
+  await arena.tidy();
   const before = await metric(shop, 'actors_activations');
   const target = {
     name,

@@ -2,7 +2,7 @@
  * The parts of the suite in the order in which they run on one arena: what is small and paired first, what fills tables and memory last. Each part adds to
  * one result; a part that fails is told in the result and takes nothing else with it.
  */
-import type { Arena } from './arena.ts';
+import { type Arena, openArena } from './arena.ts';
 import { calibrate } from './calibration.ts';
 import { clusterPart } from './cluster-part.ts';
 import { coldCarts } from './cold-carts.ts';
@@ -254,8 +254,14 @@ const RUN: Readonly<Record<PartName, (suite: Suite) => Promise<void>>> = {
     found.growth = [...found.growth, part.nodes];
   },
 
-  async growth({ arena, effort, found, tell }) {
-    found.growth = [...found.growth, ...(await growth({ arena, effort: effort.growth, tell }))];
+  /** On a shop of its own, whose journal is still short and whose memory nothing has filled. */
+  async growth({ effort, found, tell }) {
+    const arena = await openArena();
+    try {
+      found.growth = [...found.growth, ...(await growth({ arena, effort: effort.growth, tell }))];
+    } finally {
+      await arena.close();
+    }
   },
 
   async shops(suite) {

@@ -28,35 +28,60 @@ interface TailRow {
   payload: Buffer;
 }
 
-const HEADS = {
-  name: 'journal_heads',
-  text: `SELECT r.n::int4 AS n, s.seq, s.version, s.payload, t.due
-    FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS r (type, id, n)
+/**
+ * What is read by its key is looked up by its key. Left to itself the planner joins a batch by reading all of `timer` and `snapshot`, where they
+ * were empty when it planned (one look at the first activations cost 4,000 rows of timers each), or where they have fewer pages than four for each
+ * actor of the batch. Settings of the connection, as the lanes have them, would hold for whatever else the pool is used for.
+ */
+const BY_KEY = `STABLE SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off
+  SET plan_cache_mode = force_generic_plan`;
+
+/** What `JournalReader` calls. */
+export const READ_FUNCTIONS = [
+  `CREATE FUNCTION journal_heads(r_type text[], r_id text[])
+RETURNS TABLE (n integer, seq bigint, version integer, payload bytea, due bigint) LANGUAGE plpgsql ${BY_KEY} AS $heads$
+#variable_conflict use_column
+BEGIN
+  RETURN QUERY SELECT r.n::integer, s.seq, s.version, s.payload, t.due
+    FROM unnest(r_type, r_id) WITH ORDINALITY AS r (type, id, n)
     LEFT JOIN snapshot AS s ON s.type = r.type AND s.id = r.id
     LEFT JOIN timer AS t ON t.type = r.type AND t.id = r.id
-    WHERE s.id IS NOT NULL OR t.id IS NOT NULL`,
-};
-const TAILS = {
-  name: 'journal_tails',
-  text: `SELECT r.n::int4 AS n, e.*
-    FROM unnest($1::text[], $2::text[], $3::bigint[]) WITH ORDINALITY AS r (type, id, after, n)
+    WHERE s.id IS NOT NULL OR t.id IS NOT NULL;
+END
+$heads$`,
+  `CREATE FUNCTION journal_tails(r_type text[], r_id text[], r_after bigint[], r_limit integer)
+RETURNS TABLE (n integer, seq bigint, epoch bigint, at bigint, shard integer, version integer, payload bytea)
+LANGUAGE plpgsql ${BY_KEY} AS $tails$
+#variable_conflict use_column
+BEGIN
+  RETURN QUERY SELECT r.n::integer, e.*
+    FROM unnest(r_type, r_id, r_after) WITH ORDINALITY AS r (type, id, after, n)
     CROSS JOIN LATERAL (
       SELECT j.seq, j.epoch, j.at, j.shard, j.version, j.payload
       FROM journal AS j WHERE j.type = r.type AND j.id = r.id AND j.seq > r.after
-      ORDER BY j.seq LIMIT $4
+      ORDER BY j.seq LIMIT r_limit
     ) AS e
-    ORDER BY r.n, e.seq`,
-};
+    ORDER BY r.n, e.seq;
+END
+$tails$`,
+  `CREATE FUNCTION due_timers(p_now bigint, p_shards integer[], p_limit integer)
+RETURNS TABLE (type text, id text, due bigint) LANGUAGE plpgsql ${BY_KEY} AS $due$
+#variable_conflict use_column
+BEGIN
+  RETURN QUERY SELECT t.type, t.id, t.due FROM timer AS t
+    WHERE t.due <= p_now AND (p_shards IS NULL OR t.shard = ANY (p_shards))
+    ORDER BY t.due, t.type, t.id LIMIT p_limit;
+END
+$due$`,
+];
+
+const HEADS = { name: 'journal_heads', text: 'SELECT * FROM journal_heads($1, $2)' };
+const TAILS = { name: 'journal_tails', text: 'SELECT * FROM journal_tails($1, $2, $3, $4)' };
 const ANSWER = {
   name: 'journal_answer',
   text: 'SELECT fingerprint, payload FROM answer WHERE type = $1 AND id = $2 AND key_hash = $3',
 };
-const DUE_TIMERS = {
-  name: 'journal_due_timers',
-  text: `SELECT type, id, due FROM timer
-    WHERE due <= $1 AND ($2::integer[] IS NULL OR shard = ANY ($2))
-    ORDER BY due, type, id LIMIT $3`,
-};
+const DUE_TIMERS = { name: 'journal_due_timers', text: 'SELECT * FROM due_timers($1, $2, $3)' };
 
 export class JournalReader {
   readonly #pool: pg.Pool;
