@@ -7,6 +7,7 @@ import type { KeyRef } from '../runtime/actor.ts';
 import type { Destination, LockedPrice, PriceRequest } from '../workers/quote.ts';
 import type { CartEvent } from './cart-events.ts';
 import type { CartStatus } from './cart-protocol.ts';
+import { sharedDestination } from './destinations.ts';
 import type { OrderStart } from './order-protocol.ts';
 
 /** How long after its last change an open cart ends. */
@@ -166,7 +167,8 @@ function touch(state: CartState, at: number): void {
 
 function setLine(state: CartState, line: CartLine): void {
   const index = state.lines.findIndex((other) => other.id === line.id);
-  if (index < 0) state.lines.push(line);
+  // An array that is pushed to keeps room for 16 more: 112 bytes of each idle cart.
+  if (index < 0) state.lines = state.lines.concat([line]);
   else state.lines[index] = line;
 }
 
@@ -264,7 +266,7 @@ export function applyCart(state: CartState, event: CartEvent, _version: number, 
     case 'created':
       state.status = 'open';
       state.currency = event.currency;
-      state.destination = event.destination;
+      state.destination = sharedDestination(event.destination);
       state.facts = event.facts ?? null;
       state.createdAt = event.at;
       touch(state, event.at);
@@ -343,7 +345,7 @@ export function applyCart(state: CartState, event: CartEvent, _version: number, 
       touch(state, event.at);
       return state;
     case 'destination_set':
-      state.destination = event.destination;
+      state.destination = sharedDestination(event.destination);
       touch(state, event.at);
       return state;
     case 'shipping_set':

@@ -7,6 +7,7 @@
  */
 import { STATUS_CODES } from 'node:http';
 import type { Stages } from '../runtime/stages.ts';
+import { headerBlock } from './header-block.ts';
 import type { RouteTimer } from './metrics.ts';
 import { PROBLEM_TYPE, problem } from './problem.ts';
 import type { EdgeReply } from './reply.ts';
@@ -46,11 +47,6 @@ export interface EdgeStats {
 }
 
 const STATUS_LINES = new Map(Object.entries(STATUS_CODES).map(([code, phrase]) => [Number(code), `${code} ${phrase}`]));
-const JSON_TYPE = 'application/json';
-/** Header blocks are one value with line breaks in it: one native call for all headers. Every part is checked for breaks. */
-const PLAIN_JSON_BLOCK = `nosniff\r\ncontent-type: ${JSON_TYPE}\r\ncache-control: no-store`;
-const BARE_BLOCK = 'nosniff\r\ncache-control: no-store';
-const UNSAFE_IN_HEADER = /[^\t\x20-\x7e]/;
 
 export class Exchange {
   readonly #context: ExchangeContext;
@@ -118,7 +114,7 @@ export class Exchange {
     let line = STATUS_LINES.get(status);
     try {
       if (line === undefined) throw new RangeError(`no such status: ${status}`);
-      block = headerBlock(reply.headers, !isBodiless(status));
+      block = reply.block ?? headerBlock(reply.headers, !isBodiless(status));
       body = bodyOf(reply, this.path);
     } catch (thrown) {
       failure = thrown;
@@ -177,29 +173,6 @@ export class Exchange {
 
 function isBodiless(status: number): boolean {
   return status === 204 || status === 304;
-}
-
-/**
- * The value of `x-content-type-options` and behind it every other header. Safe defaults for API answers, replaced by name.
- * @param hasBody false: nothing is said of a type, for clients parse what says that it is JSON
- */
-function headerBlock(headers: Readonly<Record<string, string>> | undefined, hasBody: boolean): string {
-  if (headers === undefined) return hasBody ? PLAIN_JSON_BLOCK : BARE_BLOCK;
-  let block = 'nosniff';
-  let typed = !hasBody;
-  let cached = false;
-  for (const given in headers) {
-    const name = given.toLowerCase();
-    const value = headers[given] ?? '';
-    if (UNSAFE_IN_HEADER.test(value))
-      throw new RangeError(`the header ${name} has a character that no header may have`);
-    if (name === 'content-type') typed = true;
-    else if (name === 'cache-control') cached = true;
-    block += `\r\n${name}: ${value}`;
-  }
-  if (!typed) block += `\r\ncontent-type: ${JSON_TYPE}`;
-  if (!cached) block += '\r\ncache-control: no-store';
-  return block;
 }
 
 function bodyOf(reply: EdgeReply, path: string): string | Uint8Array | undefined {

@@ -8,6 +8,7 @@ import { LRUCache } from 'lru-cache';
 import type { Product } from '../schema/product.ts';
 import type { Awaitable, StockCopy } from './app.ts';
 import { databaseFault } from './database-fault.ts';
+import { headerBlock } from './header-block.ts';
 import { moneyTail } from './json.ts';
 import type { EdgeReply } from './reply.ts';
 import type { PricesNow, ShownPrice } from './shown-prices.ts';
@@ -16,7 +17,7 @@ export type StockStatus = 'in_stock' | 'low' | 'sold_out';
 
 /** So many units or fewer are shown as `low`. */
 export const LOW_STOCK = 10;
-/** Renderings kept; about 1 KB each. */
+/** Renderings kept; about 2 KB each. */
 const RENDERINGS_MAX = 10_000;
 const CACHE_CONTROL = 'max-age=2, stale-while-revalidate=10';
 
@@ -107,12 +108,19 @@ export class ProductView {
       status,
       json,
       etag: headers.etag,
-      found: { status: 200, headers, body: json },
-      unchanged: { status: 304, headers },
+      found: { status: 200, headers, block: headerBlock(headers, true), body: ownBytes(json) },
+      unchanged: { status: 304, headers, block: headerBlock(headers, false) },
     };
     this.#renderings.set(key, rendering);
     return rendering;
   }
+}
+
+/** In memory of its own: a piece of a shared block would keep the whole block. */
+function ownBytes(text: string): Uint8Array {
+  const bytes = Buffer.allocUnsafeSlow(Buffer.byteLength(text));
+  bytes.write(text);
+  return bytes;
 }
 
 function cacheHeaders(etag: string): { readonly etag: string; readonly 'cache-control': string } {

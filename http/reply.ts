@@ -5,6 +5,8 @@
 export interface EdgeReply {
   readonly status: number;
   readonly headers?: Readonly<Record<string, string>>;
+  /** What `headerBlock` makes of `headers`, kept where one answer is sent again and again. */
+  readonly block?: string;
   /** An object is sent as JSON; a string or bytes as they are (with `content-type` from `headers`, `application/json` by default). */
   readonly body?: object | string | Uint8Array;
 }

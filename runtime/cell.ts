@@ -65,6 +65,12 @@ export interface Flight {
   again: { cancel(): void } | null;
 }
 
+/** Of an actor in memory that is to be woken soon. */
+export interface Due {
+  readonly at: number;
+  readonly cell: Cell;
+}
+
 export class Side {
   parked: Map<string, Call[]> | null = null;
   /** Deferred until the next decision with events. */
@@ -96,8 +102,8 @@ export class Cell implements ActorRef {
   now = 0;
   /** Due time of the stored timer row, as decided (0: none). */
   storedDue = 0;
-  /** Due time of this cell's entry in the heap (0: none). */
-  heapDue = 0;
+  /** This cell's entry in the heap of timers: an object, and not its time, which would take 16 bytes of every cell. */
+  due: Due | null = null;
   snapshotSeq = 0;
   snapshotBytes = 0;
   /** Bytes of events since the last snapshot. */

@@ -10,6 +10,7 @@
  */
 import { Packr } from 'msgpackr';
 import { packPlain } from './event-bytes.ts';
+import { unpackPlain } from './event-reader.ts';
 
 /** What is read is kept in states for long: bytes in it are copied, or each would keep what the driver has read with it (64 KB). */
 const packr = new Packr({ useRecords: false, variableMapSize: true, copyBuffers: true });
@@ -22,6 +23,10 @@ export function encode(value: unknown): Uint8Array {
 
 export function decode(bytes: Uint8Array): unknown {
   return packr.unpack(bytes);
+}
+
+function read(payload: Uint8Array): unknown {
+  return unpackPlain(payload) ?? packr.unpack(payload);
 }
 
 /** The bytes are for an append, not to be kept (`event-bytes.ts`). */
@@ -52,7 +57,7 @@ export interface DecodedRow {
 }
 
 export function decodeRow(payload: Uint8Array): DecodedRow {
-  const row: unknown = packr.unpack(payload);
+  const row = read(payload);
   if (!Array.isArray(row) || (row.length !== 1 && row.length !== 3)) throw new Error('not an event row');
   if (row.length === 1) return { event: row[0], keyHash: undefined, nowMs: 0 };
   if (typeof row[1] !== 'string' || typeof row[2] !== 'number') throw new Error('not an event row with a key');
@@ -70,7 +75,7 @@ export function encodeSnapshot(state: unknown, keys: readonly unknown[], nowMs: 
 }
 
 export function decodeSnapshot(payload: Uint8Array): DecodedSnapshot {
-  const snapshot: unknown = packr.unpack(payload);
+  const snapshot = read(payload);
   if (typeof snapshot !== 'object' || snapshot === null || !('s' in snapshot) || !('k' in snapshot)) {
     throw new Error('not a snapshot');
   }

@@ -16,7 +16,7 @@
  */
 import { Heap } from 'heap-js';
 import type { ActorRef } from './actor.ts';
-import type { Cell } from './cell.ts';
+import type { Cell, Due } from './cell.ts';
 import type { Clock } from './clock.ts';
 import type { Journal, TimerRow } from './journal.ts';
 import type { Limits } from './limits.ts';
@@ -27,11 +27,6 @@ export interface TimersHost {
   wake(ref: ActorRef): void;
   resident(ref: ActorRef): Cell | undefined;
   report(event: string, detail: Readonly<Record<string, unknown>>): void;
-}
-
-interface Due {
-  readonly at: number;
-  readonly cell: Cell;
 }
 
 export class Timers {
@@ -121,8 +116,8 @@ export class Timers {
       this.#heap.pop();
       const { cell } = due;
       // An earlier entry of the same cell replaced this one, or the cell has left memory.
-      if (cell.heapDue !== due.at) continue;
-      cell.heapDue = 0;
+      if (cell.due !== due) continue;
+      cell.due = null;
       if (cell.status === 'gone') continue;
       // What was due may have been put off since.
       const own = cell.kind.definition.wakeAt?.(cell.state) ?? null;
@@ -134,9 +129,9 @@ export class Timers {
 
   #note(cell: Cell, at: number, now: number): void {
     if (at > now + this.#limits.timerHorizonMs || this.#heap.length >= this.#limits.timerHeapLimit) return;
-    if (cell.heapDue !== 0 && cell.heapDue <= at) return;
-    cell.heapDue = at;
-    this.#heap.push({ at, cell });
+    if (cell.due !== null && cell.due.at <= at) return;
+    cell.due = { at, cell };
+    this.#heap.push(cell.due);
   }
 
   #arm(): void {

@@ -2,8 +2,7 @@
  * The journal's reads: loading actors in batches, paging through a tail, recorded answers and due timers. All are named
  * prepared statements on the pool; none changes anything.
  *
- * An actor's history is read by its owner only, after the takeover or the last append has ended, so that two statements
- * see one history.
+ * An actor's history is read by its owner only, after the takeover or the last append has ended, so that its pages are of one history.
  */
 import type pg from 'pg';
 import type { ActorRef } from '../runtime/actor.ts';
@@ -11,22 +10,25 @@ import type { EventRow, LoadedActor, RecordedAnswer, SnapshotRow } from '../runt
 import { unavailable } from './append-outcome.ts';
 import { BinaryArrayWriter, isStorableText } from './binary-array.ts';
 
-interface HeadRow {
-  n: number;
-  seq: number | null;
-  version: number;
-  payload: Buffer;
-  due: number | null;
-}
+/** A stored event. */
 interface TailRow {
-  n: number;
-  seq: number;
   epoch: number;
+  seq: number;
   at: number;
   shard: number;
   version: number;
   payload: Buffer;
 }
+/** What is stored of an actor besides its events: snapshot and timer, of which one may be missing. */
+interface HeadRow {
+  epoch: null;
+  seq: number | null;
+  version: number;
+  payload: Buffer;
+  due: number | null;
+}
+/** The n-th actor's, counted from 1. */
+type LoadRow = { n: number } & (HeadRow | TailRow);
 
 /**
  * What is read by its key is looked up by its key. Left to itself the planner joins a batch by reading all of `timer` and `snapshot`, where they
@@ -38,32 +40,27 @@ const BY_KEY = `STABLE SET enable_seqscan = off SET enable_hashjoin = off SET en
 
 /** What `JournalReader` calls. */
 export const READ_FUNCTIONS = [
-  `CREATE FUNCTION journal_heads(r_type text[], r_id text[])
-RETURNS TABLE (n integer, seq bigint, version integer, payload bytea, due bigint) LANGUAGE plpgsql ${BY_KEY} AS $heads$
+  `CREATE FUNCTION load_actors(r_type text[], r_id text[], r_limit integer)
+RETURNS TABLE (n integer, seq bigint, epoch bigint, at bigint, shard integer, version integer, payload bytea, due bigint)
+LANGUAGE plpgsql ${BY_KEY} AS $load$
 #variable_conflict use_column
 BEGIN
-  RETURN QUERY SELECT r.n::integer, s.seq, s.version, s.payload, t.due
+  RETURN QUERY SELECT r.n::integer, s.seq, NULL::bigint, NULL::bigint, NULL::integer, s.version, s.payload, t.due
     FROM unnest(r_type, r_id) WITH ORDINALITY AS r (type, id, n)
     LEFT JOIN snapshot AS s ON s.type = r.type AND s.id = r.id
     LEFT JOIN timer AS t ON t.type = r.type AND t.id = r.id
     WHERE s.id IS NOT NULL OR t.id IS NOT NULL;
-END
-$heads$`,
-  `CREATE FUNCTION journal_tails(r_type text[], r_id text[], r_after bigint[], r_limit integer)
-RETURNS TABLE (n integer, seq bigint, epoch bigint, at bigint, shard integer, version integer, payload bytea)
-LANGUAGE plpgsql ${BY_KEY} AS $tails$
-#variable_conflict use_column
-BEGIN
-  RETURN QUERY SELECT r.n::integer, e.*
-    FROM unnest(r_type, r_id, r_after) WITH ORDINALITY AS r (type, id, after, n)
+  RETURN QUERY SELECT r.n::integer, e.*, NULL::bigint
+    FROM unnest(r_type, r_id) WITH ORDINALITY AS r (type, id, n)
+    LEFT JOIN snapshot AS s ON s.type = r.type AND s.id = r.id
     CROSS JOIN LATERAL (
       SELECT j.seq, j.epoch, j.at, j.shard, j.version, j.payload
-      FROM journal AS j WHERE j.type = r.type AND j.id = r.id AND j.seq > r.after
+      FROM journal AS j WHERE j.type = r.type AND j.id = r.id AND j.seq > coalesce(s.seq, 0)
       ORDER BY j.seq LIMIT r_limit
     ) AS e
     ORDER BY r.n, e.seq;
 END
-$tails$`,
+$load$`,
   `CREATE FUNCTION due_timers(p_now bigint, p_shards integer[], p_limit integer)
 RETURNS TABLE (type text, id text, due bigint) LANGUAGE plpgsql ${BY_KEY} AS $due$
 #variable_conflict use_column
@@ -75,8 +72,12 @@ END
 $due$`,
 ];
 
-const HEADS = { name: 'journal_heads', text: 'SELECT * FROM journal_heads($1, $2)' };
-const TAILS = { name: 'journal_tails', text: 'SELECT * FROM journal_tails($1, $2, $3, $4)' };
+const LOAD = { name: 'load_actors', text: 'SELECT * FROM load_actors($1, $2, $3)' };
+const TAIL = {
+  name: 'journal_tail',
+  text: `SELECT seq, epoch, at, shard, version, payload FROM journal
+    WHERE type = $1 AND id = $2 AND seq > $3 ORDER BY seq LIMIT $4`,
+};
 const ANSWER = {
   name: 'journal_answer',
   text: 'SELECT fingerprint, payload FROM answer WHERE type = $1 AND id = $2 AND key_hash = $3',
@@ -106,19 +107,14 @@ export class JournalReader {
     const arrays = new BinaryArrayWriter();
     const types = arrays.text(wanted, ({ ref }) => ref.type);
     const ids = arrays.text(wanted, ({ ref }) => ref.id);
-    for (const row of await this.#rows<HeadRow>(HEADS, [types, ids])) {
+    for (const row of await this.#rows<LoadRow>(LOAD, [types, ids, this.#pageSize + 1])) {
       const actor = wanted[row.n - 1];
       if (actor === undefined) continue;
-      actor.timerDue = row.due;
-      if (row.seq !== null) {
-        actor.snapshot = { ...actor.ref, seq: row.seq, version: row.version, payload: row.payload };
-      }
-    }
-    const after = arrays.int8(wanted, ({ snapshot }) => snapshot?.seq ?? 0);
-    for (const row of await this.#rows<TailRow>(TAILS, [types, ids, after, this.#pageSize + 1])) {
-      const actor = wanted[row.n - 1];
-      if (actor === undefined) continue;
-      if (actor.events.length === this.#pageSize) actor.more = true;
+      if (row.epoch === null) {
+        actor.timerDue = row.due;
+        if (row.seq !== null)
+          actor.snapshot = { ...actor.ref, seq: row.seq, version: row.version, payload: row.payload };
+      } else if (actor.events.length === this.#pageSize) actor.more = true;
       else actor.events.push(eventOf(actor.ref, row));
     }
     return loaded;
@@ -126,7 +122,7 @@ export class JournalReader {
 
   async tail(ref: ActorRef, afterSeq: number): Promise<{ events: EventRow[]; more: boolean }> {
     if (!isStorableText(ref.type) || !isStorableText(ref.id)) return { events: [], more: false };
-    const rows = await this.#rows<TailRow>(TAILS, [[ref.type], [ref.id], [afterSeq], this.#pageSize + 1]);
+    const rows = await this.#rows<TailRow>(TAIL, [ref.type, ref.id, afterSeq, this.#pageSize + 1]);
     const events = rows.slice(0, this.#pageSize).map((row) => eventOf(ref, row));
     return { events, more: rows.length > this.#pageSize };
   }
