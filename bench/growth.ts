@@ -87,7 +87,7 @@ export async function growth(options: GrowthOptions): Promise<GrowthCurve[]> {
 const WHY = {
   zipf: 'The popular carts stay in memory; the further carts of a long tail are loaded, and leave again.',
   uniform:
-    'Up to the bound of 50,000 actors a cart is loaded once. With more carts than that each alike likely, the share 1 − 50,000/n of the changes finds its cart out of memory and pays for loading it, and for the one that has to leave: the cost steps up there and then stays, since a load is one index look-up in a batch with others.',
+    'Up to the bound of 50,000 actors a cart is loaded once. With more carts than that each alike likely, the share 1 − 50,000/n of the changes finds its cart out of memory and pays for loading it, and for the one that has to leave: the cost steps up there and then stays, since a load is one index look-up in a batch with others. PostgreSQL pays for its pages besides: each step begins after a checkpoint, so that the first change of a page is logged as a whole page, and of a million carts nearly each change meets another page.',
   journal:
     'An append touches the end of an index that is a level deeper for each factor of some 300; what grows is what PostgreSQL has to keep in its cache.',
   lines:
