@@ -46,9 +46,11 @@ function readTable(table: string): string {
       ON CONFLICT (key) DO UPDATE SET version = excluded.version, doc = excluded.doc
       WHERE p.version < excluded.version;
     IF array_position(${table}_doc, NULL) IS NOT NULL THEN
-      DELETE FROM ${table} AS p
-        USING unnest(${table}_key, ${table}_version, ${table}_doc) AS r (key, version, doc)
-        WHERE p.key = r.key AND r.doc IS NULL AND p.version < r.version;
+      FOR gone IN SELECT r.key, r.version FROM unnest(${table}_key, ${table}_version, ${table}_doc) AS r (key, version, doc)
+        WHERE r.doc IS NULL
+      LOOP
+        DELETE FROM ${table} AS p WHERE p.key = gone.key AND p.version < gone.version;
+      END LOOP;
     END IF;
   END IF;`;
 }
@@ -127,7 +129,8 @@ const EVENTS = `
     -- Apart, since few batches hold a first event: as one query it cost every batch a second pass (3 to 8 % of its time).
     IF NOT FOUND AND 1 = ANY (e_seq) THEN
       SELECT r.type, r.id, r.seq INTO culprit
-        FROM unnest(e_type, e_id, e_seq) AS r (type, id, seq) JOIN snapshot AS s ON s.type = r.type AND s.id = r.id
+        FROM unnest(e_type, e_id, e_seq) AS r (type, id, seq)
+        CROSS JOIN LATERAL (SELECT FROM snapshot AS s WHERE s.type = r.type AND s.id = r.id LIMIT 1) AS s
         WHERE r.seq = 1
         LIMIT 1;
     END IF;
@@ -146,6 +149,7 @@ RETURNS void LANGUAGE plpgsql AS $append$
 DECLARE
   written bigint;
   culprit record;
+  gone record;
   follows boolean;
 BEGIN
   ${FENCE}
@@ -177,9 +181,10 @@ ${EVENTS}
       ON CONFLICT (type, id) DO UPDATE SET shard = excluded.shard, due = excluded.due
       WHERE (t.shard, t.due) <> (excluded.shard, excluded.due);
     IF array_position(t_due, NULL) IS NOT NULL THEN
-      DELETE FROM timer AS t
-        USING unnest(t_type, t_id, t_due) AS r (type, id, due)
-        WHERE t.type = r.type AND t.id = r.id AND r.due IS NULL;
+      FOR gone IN SELECT r.type, r.id FROM unnest(t_type, t_id, t_due) AS r (type, id, due) WHERE r.due IS NULL
+      LOOP
+        DELETE FROM timer AS t WHERE t.type = gone.type AND t.id = gone.id;
+      END LOOP;
     END IF;
   END IF;
 
@@ -190,9 +195,9 @@ ${EVENTS}
       ON CONFLICT (id) DO NOTHING;
   END IF;
   IF c_id IS NOT NULL THEN
+    -- Said so that the index of rows at work is no choice: it would be read whole.
     UPDATE outbox AS o SET state = 'closed', changed_at = now()
-      FROM unnest(c_id) AS r (id)
-      WHERE o.id = r.id AND o.state <> 'closed';
+      WHERE o.id = ANY (c_id) AND o.state IS DISTINCT FROM 'closed';
   END IF;
 
   IF a_id IS NOT NULL THEN

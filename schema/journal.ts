@@ -53,6 +53,15 @@ interface Lane {
 const APPEND_TEXT = callOf('append', APPEND_PARAMETERS);
 const APPEND_EVENTS_TEXT = callOf('append_events', EVENT_PARAMETERS);
 
+/** Of a lane's connection: what is written by its key is looked up by its key, with plans that are made once. */
+export const LANE_SETTINGS = {
+  plan_cache_mode: 'force_generic_plan',
+  enable_seqscan: 'off',
+  enable_hashjoin: 'off',
+  enable_mergejoin: 'off',
+  jit: 'off',
+} as const;
+
 export class PgJournal implements GivingJournal {
   readonly lanes: number;
   readonly #options: Required<PgJournalOptions>;
@@ -215,13 +224,7 @@ export class PgJournal implements GivingJournal {
       connectionConfig({
         ...database.options,
         applicationName: incarnation,
-        settings: {
-          plan_cache_mode: 'force_generic_plan',
-          enable_seqscan: 'off',
-          enable_hashjoin: 'off',
-          enable_mergejoin: 'off',
-          jit: 'off',
-        },
+        settings: LANE_SETTINGS,
       }),
     );
     const lost = (error?: Error): void => {

@@ -10,7 +10,7 @@ import * as give from './0004-give.ts';
 import * as appendEvents from './0005-append-events.ts';
 import * as rules from './0006-rules.ts';
 import * as auditLists from './0007-audit-lists.ts';
-import * as readFunctions from './0008-read-functions.ts';
+import * as byKey from './0008-by-key.ts';
 
 export const migrations: Readonly<Record<string, Migration>> = {
   '0001-journal': journal,
@@ -20,5 +20,5 @@ export const migrations: Readonly<Record<string, Migration>> = {
   '0005-append-events': appendEvents,
   '0006-rules': rules,
   '0007-audit-lists': auditLists,
-  '0008-read-functions': readFunctions,
+  '0008-by-key': byKey,
 };
