@@ -11,7 +11,7 @@ import { Cluster, type ClusterOptions } from './cluster-process.ts';
 import { type Goods, type GoodsOptions, goodsFor } from './goods.ts';
 import { Ledger } from './ledger.ts';
 import { type NoAnswer, pause, until } from './shop-process.ts';
-import { inParallel } from './shopper.ts';
+import { addLine, type CartHandle, inParallel } from './shopper.ts';
 import { ShopperLoad, type ShopperLoadOptions } from './shopper-load.ts';
 
 export interface Scene {
@@ -185,11 +185,8 @@ export async function goesOn(load: ShopperLoad, answers = 40): Promise<void> {
 async function servesItsOwn(node: ClusterNode, sku: string): Promise<void> {
   assert.equal((await node.request('GET', '/readyz')).status, 200, `${node.name} is ready`);
   await until(`${node.name} serves a cart of its own`, async () => {
-    const opened = await node.request('POST', '/v1/carts', { body: {} });
-    if (opened.status !== 201) return false;
-    const { cart, token } = opened.body as { cart: { id: string }; token: string };
-    const filled = await node.request('POST', `/v1/carts/${cart.id}/lines`, { token, body: { sku, quantity: 1 } });
-    return filled.status === 200;
+    const cart = await openedCart(node);
+    return cart !== undefined && (await addLine(node, cart, sku)).status === 200;
   });
 }
 
@@ -198,18 +195,21 @@ export async function servesEverywhere(cluster: Cluster): Promise<void> {
   const carts = await Promise.all(
     Array.from({ length: 12 }, async (_, index) => {
       const node = cluster.node(index % cluster.nodes.length);
-      return await until('a cart', async () => {
-        const answer = await node.request('POST', '/v1/carts', { body: {} });
-        return answer.status === 201 ? (answer.body as { cart: { id: string }; token: string }) : undefined;
-      });
+      return await until('a cart', () => openedCart(node));
     }),
   );
   for (const node of cluster.nodes)
-    for (const { cart, token } of carts)
+    for (const { id, token } of carts)
       await until(`${node.name} answers for every cart`, async () => {
-        const answer = await node.request('GET', `/v1/carts/${cart.id}`, { token });
+        const answer = await node.request('GET', `/v1/carts/${id}`, { token });
         return answer.status === 200;
       });
+}
+
+/** Undefined where the node does not open one now. */
+async function openedCart(node: ClusterNode): Promise<CartHandle | undefined> {
+  const { status, body } = await node.request('POST', '/v1/carts', { body: {} });
+  return status === 201 ? { id: body.cart.id, token: body.token, total: null } : undefined;
 }
 
 /** Every node answers for every shard, whoever has it. */

@@ -37,8 +37,7 @@ type LoadRow = { n: number } & (HeadRow | TailRow);
  * with a limit the key can only be a condition of the index, once scans are off. Settings of the connection, as the lanes have them, would
  * hold for whatever else the pool is used for.
  */
-const BY_KEY = `STABLE SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off
-  SET plan_cache_mode = force_generic_plan`;
+const BY_KEY = 'STABLE SET enable_seqscan = off SET plan_cache_mode = force_generic_plan';
 
 /** What `JournalReader` calls. */
 export const READ_FUNCTIONS = [
