@@ -201,7 +201,9 @@ describe('a takeover while an append runs', () => {
     await blocker.query('BEGIN');
     await blocker.query('SELECT FROM journal FOR UPDATE');
     const fence = { incarnation: writer.incarnation, lane: 0, gen: 1 };
-    const removal = outcomeOf(removeHistories(database.db, fence, [{ type: 'cart', id: 'a', seq: 1 }]));
+    // Its connection is ended: one of the pool that the heir reads by could be taken out again before its end is noticed.
+    const own = openDatabase({ ...database.options, poolSize: 1 });
+    const removal = outcomeOf(removeHistories(own.db, fence, [{ type: 'cart', id: 'a', seq: 1 }]));
     await waits('%remove_%histories(%');
     const named = await database.query('SELECT FROM pg_stat_activity WHERE application_name = $1 AND query LIKE $2', [
       writer.incarnation,
@@ -210,6 +212,7 @@ describe('a takeover while an append runs', () => {
     assert.equal(named.length, 0, 'a taker that goes by the name alone would wait for ever');
     assert.deepEqual(await takeOver('taker', writer.renewals, new SystemClock()), [writer.incarnation]);
     assert.match(await removal, /terminat/);
+    await own.close();
     await blocker.query('ROLLBACK');
     assert.deepEqual(await loadedByHeir('a'), [1]);
   });
