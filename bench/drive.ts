@@ -2,7 +2,7 @@
  * One measured run of a closed load against one or several servers, from generators in processes of their own: what was served, how fast,
  * and what servers, generators and everybody else took of the machine's cores meanwhile. Used in turn (A B A B …) by the benches.
  */
-import { fork } from 'node:child_process';
+import { type ChildProcess, fork } from 'node:child_process';
 import { availableParallelism, constants, setPriority } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import type { Door, GeneratorJob, GeneratorResult } from './generator.ts';
@@ -49,9 +49,7 @@ export async function drive(
   pace?: Pace,
   warmUpMs = Math.min(1000, durationMs / 4),
 ): Promise<Run> {
-  const generator = fork(fileURLToPath(new URL('./generator.js', import.meta.url)), ['generate'], {
-    stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
-  });
+  const generator = takeGenerator();
   if (pace !== undefined) prefer(generator.pid ?? 0);
   const before = cpuTable(target.pids());
   const groups = Object.entries(target.groups ?? {});
@@ -65,16 +63,15 @@ export async function drive(
     durationMs,
     ...(pace === undefined ? {} : { pace }),
   };
-  const result = await new Promise<GeneratorResult>((resolve, reject) => {
-    generator.once('message', (message) => resolve(message as GeneratorResult));
-    generator.once('exit', (code) => reject(new Error(`the generator ended with ${code}`)));
-    generator.send(job);
-  });
+  const result = await resultOf(generator, job);
   const serverMs = cpuSince(before, cpuTable(target.pids()));
   const groupsMs = groups.map(([, pids], index) => cpuSince(groupsBefore[index] ?? new Map(), cpuTable(pids())));
   const wallMs = performance.now() - started;
   const machineMs = wallMs * availableParallelism();
   const othersMs = machineBusyMs() - busyBefore - serverMs - result.wholeCpuMs;
+  // One that goes before others, or that may still have connections, is not used again.
+  if (pace === undefined && result.clean) giveBack(generator);
+  else generator.disconnect();
   target.onAcknowledged?.(result.acknowledged);
   const served = Math.max(1, result.okInAll);
   const generatorShare = result.generatorCpuMs / result.elapsedMs;
@@ -93,6 +90,41 @@ export async function drive(
     idleShare,
     voided: voidedBy(generatorShare, idleShare, result.lateP99Us),
   };
+}
+
+/** Waits for the next closed loop, its code warm: a new process takes half a second of both cores until it is. */
+let idle: ChildProcess | null = null;
+
+function takeGenerator(): ChildProcess {
+  const kept = idle;
+  idle = null;
+  if (kept?.connected !== true)
+    return fork(fileURLToPath(new URL('./generator.js', import.meta.url)), ['generate'], {
+      stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+    });
+  kept.ref();
+  kept.channel?.ref();
+  return kept;
+}
+
+/** It keeps nobody's process alive, and ends with it. */
+function giveBack(generator: ChildProcess): void {
+  idle?.disconnect();
+  idle = generator;
+  generator.unref();
+  generator.channel?.unref();
+}
+
+async function resultOf(generator: ChildProcess, job: GeneratorJob): Promise<GeneratorResult> {
+  return await new Promise((resolve, reject) => {
+    const ended = (code: number | null) => reject(new Error(`the generator ended with ${code}`));
+    generator.once('exit', ended);
+    generator.once('message', (message) => {
+      generator.off('exit', ended);
+      resolve(message as GeneratorResult);
+    });
+    generator.send(job);
+  });
 }
 
 /**

@@ -51,9 +51,11 @@ export interface GeneratorResult {
   readonly operations: Readonly<Record<string, OperationResult>>;
   /** Of an open loop: how long after its time a request was taken up by the generator, 99th percentile. */
   readonly lateP99Us: number | null;
-  /** In the measured time, and from the process's start to the last answer. */
+  /** In the measured time, and from the job's beginning to the last answer. */
   readonly generatorCpuMs: number;
   readonly wholeCpuMs: number;
+  /** Nothing is left of the job in this process. */
+  readonly clean: boolean;
   /** Of the whole machine in the measured time. */
   readonly machineBusyMs: number;
   /** 2xx answers for each door's requests in their order, the warm-up's too. */
@@ -76,6 +78,7 @@ export async function generate(job: GeneratorJob): Promise<GeneratorResult> {
     script: script ?? { kind: 'requests' as const, requests: requests ?? [] },
     acknowledged: new Array<number>(requests?.length ?? 0).fill(0),
   }));
+  const cpuAtFirst = process.cpuUsage();
   const failures: Record<string, number> = {};
   const histogram = new Histogram();
   const operations = new Map<string, Histogram>();
@@ -180,7 +183,7 @@ export async function generate(job: GeneratorJob): Promise<GeneratorResult> {
   for (const shopper of free.splice(0)) leave(shopper);
   await Promise.race([ended, wait(LAST_ANSWERS_MS)]);
   if (open > 0) failures['no answer'] = open;
-  const whole = process.cpuUsage();
+  const whole = process.cpuUsage(cpuAtFirst);
   return {
     ok: histogram.count,
     elapsedMs,
@@ -202,6 +205,7 @@ export async function generate(job: GeneratorJob): Promise<GeneratorResult> {
     lateP99Us: job.pace === undefined ? null : Math.round(late.percentile(99)),
     generatorCpuMs: (cpu.user + cpu.system) / 1000,
     wholeCpuMs: (whole.user + whole.system) / 1000,
+    clean: open === 0,
     machineBusyMs: busyMs,
     acknowledged: doors.map((door) => door.acknowledged),
   };
@@ -238,9 +242,10 @@ function wait(ms: number): Promise<void> {
 }
 
 if (process.send && process.argv[2] === 'generate') {
-  process.once('message', (job: GeneratorJob) => {
+  process.on('disconnect', () => process.exit(0));
+  process.on('message', (job: GeneratorJob) => {
     generate(job).then(
-      (result) => process.send?.(result, () => process.exit(0)),
+      (result) => process.send?.(result),
       (error: unknown) => {
         process.stderr.write(`${String(error)}\n`);
         process.exit(1);
