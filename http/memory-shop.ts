@@ -6,7 +6,7 @@ import { createCipheriv, createDecipheriv, createHash, randomBytes } from 'node:
 import { once } from 'node:events';
 import { request as httpRequest } from 'node:http';
 import type { TSchema } from 'typebox';
-import { Compile } from 'typebox/compile';
+import { Compile } from 'typebox/schema';
 import { uuidv7 } from 'uuidv7';
 import { actorTypes } from '../actors/registry.ts';
 import { NoticeVerifier } from '../payments/notice.ts';

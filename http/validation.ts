@@ -5,7 +5,7 @@
  */
 import { isUtf8 } from 'node:buffer';
 import type { TSchema } from 'typebox';
-import { Compile } from 'typebox/compile';
+import { Compile } from 'typebox/schema';
 import type { InputError } from './problem.ts';
 
 /** Errors that one answer lists at most. */
@@ -98,7 +98,8 @@ export class Checker {
   /** @param prefix `''` for a body, `/query` or `/params` for those */
   errors(value: unknown, prefix: string): InputError[] {
     const found = new Map<string, string>();
-    for (const error of this.#validator.Errors(value)) {
+    const [, told] = this.#validator.Errors(value);
+    for (const error of told) {
       const { instancePath, message } = error;
       if (error.keyword === 'required')
         for (const name of error.params.requiredProperties)

@@ -56,35 +56,39 @@ export async function removeHistories(
 /**
  * In the place of `REMOVE_HISTORY_FUNCTION`, which knew one member only: an actor of a shard that has gone to another member is left
  * whole, since the fence held here does not keep that one from appending. The rows of the shards are locked, so a give waits.
+ *
+ * One actor after the other and by its key: the lane waits meanwhile, and a plan made while the journal was small would read all of it later.
  */
 export const REMOVE_OWN_HISTORY_FUNCTION = `
 CREATE OR REPLACE FUNCTION remove_histories(p_incarnation text, p_lane integer, p_gen bigint, r_type text[], r_id text[], r_seq bigint[])
-RETURNS TABLE (type text, id text) LANGUAGE plpgsql AS $remove$
+RETURNS TABLE (type text, id text) LANGUAGE plpgsql SET enable_seqscan = off SET plan_cache_mode = force_generic_plan AS $remove$
 #variable_conflict use_column
 DECLARE
   own integer[];
-  gone_type text[];
-  gone_id text[];
+  ended record;
+  newest record;
 BEGIN
   ${FENCE}
   SELECT array_agg(l.shard) INTO own FROM (
     SELECT s.shard FROM shard AS s
-    WHERE s.owner = p_incarnation AND s.shard IN (
-      SELECT j.shard FROM unnest(r_type, r_id, r_seq) AS r (type, id, seq)
-        JOIN journal AS j ON j.type = r.type AND j.id = r.id AND j.seq = r.seq
-    )
+    WHERE s.owner = p_incarnation AND s.shard = ANY (ARRAY(
+      SELECT (SELECT j.shard FROM journal AS j WHERE j.type = r.type AND j.id = r.id AND j.seq = r.seq)
+      FROM unnest(r_type, r_id, r_seq) AS r (type, id, seq)
+    ))
     FOR SHARE
   ) AS l;
-  SELECT array_agg(r.type), array_agg(r.id) INTO gone_type, gone_id
-    FROM unnest(r_type, r_id, r_seq) AS r (type, id, seq)
-      JOIN journal AS last ON last.type = r.type AND last.id = r.id AND last.seq = r.seq
-    WHERE last.shard = ANY (own)
-      AND NOT EXISTS (SELECT FROM journal AS j WHERE j.type = r.type AND j.id = r.id AND j.seq > r.seq);
-  DELETE FROM journal AS x USING unnest(gone_type, gone_id) AS g (type, id) WHERE x.type = g.type AND x.id = g.id;
-  DELETE FROM snapshot AS x USING unnest(gone_type, gone_id) AS g (type, id) WHERE x.type = g.type AND x.id = g.id;
-  DELETE FROM answer AS x USING unnest(gone_type, gone_id) AS g (type, id) WHERE x.type = g.type AND x.id = g.id;
-  DELETE FROM timer AS x USING unnest(gone_type, gone_id) AS g (type, id) WHERE x.type = g.type AND x.id = g.id;
-  RETURN QUERY SELECT g.type, g.id FROM unnest(gone_type, gone_id) AS g (type, id);
+  FOR ended IN SELECT * FROM unnest(r_type, r_id, r_seq) AS r (type, id, seq) LOOP
+    SELECT j.seq, j.shard INTO newest FROM journal AS j
+      WHERE j.type = ended.type AND j.id = ended.id ORDER BY j.seq DESC LIMIT 1;
+    CONTINUE WHEN newest.seq IS DISTINCT FROM ended.seq OR array_position(own, newest.shard) IS NULL;
+    DELETE FROM journal AS x WHERE x.type = ended.type AND x.id = ended.id;
+    DELETE FROM snapshot AS x WHERE x.type = ended.type AND x.id = ended.id;
+    DELETE FROM answer AS x WHERE x.type = ended.type AND x.id = ended.id;
+    DELETE FROM timer AS x WHERE x.type = ended.type AND x.id = ended.id;
+    type := ended.type;
+    id := ended.id;
+    RETURN NEXT;
+  END LOOP;
 END
 $remove$`;
 

@@ -11,6 +11,7 @@ import * as appendEvents from './0005-append-events.ts';
 import * as rules from './0006-rules.ts';
 import * as auditLists from './0007-audit-lists.ts';
 import * as byKey from './0008-by-key.ts';
+import * as removeByKey from './0009-remove-by-key.ts';
 
 export const migrations: Readonly<Record<string, Migration>> = {
   '0001-journal': journal,
@@ -21,4 +22,5 @@ export const migrations: Readonly<Record<string, Migration>> = {
   '0006-rules': rules,
   '0007-audit-lists': auditLists,
   '0008-by-key': byKey,
+  '0009-remove-by-key': removeByKey,
 };
