@@ -13,12 +13,14 @@ export interface NumberedCarts {
   readonly count: number;
   readonly sku: string;
   readonly access: 'uniform' | 'zipf' | 'each-once';
+  readonly seed?: number;
 }
 
 /** Reads of products, each of `count` as likely as any other. */
 export interface SkuReads {
   readonly kind: 'sku-reads';
   readonly count: number;
+  readonly seed?: number;
 }
 
 /** Each connection has a cart of its own: it adds one of `count` skus and takes it out again, so that carts stay as they are. */
@@ -26,17 +28,20 @@ export interface SkuTurns {
   readonly kind: 'sku-turns';
   readonly count: number;
   readonly carts: readonly NumberedCart[];
+  readonly seed?: number;
 }
 
 /** As `generatedProducts` names them. */
 export const skuOf = (place: number) => `GEN-${String(place + 1).padStart(6, '0')}`;
 
-/** From 0 to 1, the same for the same connection (Marsaglia's xorshift). */
+const MOST_CONNECTIONS = 4_096;
+
+/** From 0 to 1, the same for the same connection and the script's seed (Marsaglia's xorshift). */
 class Dice {
   #state: number;
 
-  constructor(seed: number) {
-    this.#state = Math.imul(seed + 1, 0x9e3779b1) >>> 0;
+  constructor(connection: number, seed = 0) {
+    this.#state = Math.imul(seed * MOST_CONNECTIONS + connection + 1, 0x9e3779b1) >>> 0;
   }
 
   next(): number {
@@ -61,7 +66,7 @@ export class NumberedCartsWalker implements Walker {
   constructor(script: NumberedCarts, index: number, of: number) {
     this.#script = script;
     this.#of = of;
-    this.#dice = new Dice(index);
+    this.#dice = new Dice(index, script.seed);
     this.#turn = index - of;
   }
 
@@ -100,9 +105,9 @@ export class SkuReadsWalker implements Walker {
   readonly #count: number;
   readonly #dice: Dice;
 
-  constructor({ count }: SkuReads, index: number) {
+  constructor({ count, seed }: SkuReads, index: number) {
     this.#count = count;
-    this.#dice = new Dice(index);
+    this.#dice = new Dice(index, seed);
   }
 
   next(): string {
@@ -122,12 +127,12 @@ export class SkuTurnsWalker implements Walker {
   readonly #dice: Dice;
   #sku = '';
 
-  constructor({ count, carts }: SkuTurns, index: number) {
+  constructor({ count, carts, seed }: SkuTurns, index: number) {
     const cart = carts[index % carts.length];
     if (cart === undefined) throw new Error('turns need carts');
     this.#count = count;
     this.#cart = cart;
-    this.#dice = new Dice(index);
+    this.#dice = new Dice(index, seed);
   }
 
   next(): string {

@@ -9,7 +9,7 @@ import { dirname, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { median } from './machine.ts';
 import type { BenchResult, NamedRatio } from './result.ts';
-import { ratioText } from './statistics.ts';
+import { exponentText, ratioText } from './statistics.ts';
 
 /** Each table of the README: the name in its markers, the result that it is made of, and how. */
 export const TABLES = [
@@ -123,16 +123,14 @@ function ratioLines(ratios: BenchResult['ratios']): string[] {
 
 function growthLines(growth: BenchResult['growth']): string[] {
   const lines = [
-    '| growth: cost ~ size to the power of | from–to | CPU a request | exponent (95 %) |',
-    '|---|---|---|---|',
+    '| growth: cost ~ size to the power of | from–to | CPU a request | exponent (95 %) | at first, after a checkpoint |',
+    '|---|---|---|---|---|',
   ];
-  for (const { title, what, points, cost } of growth) {
+  for (const { title, what, points, cost, first: atFirst } of growth) {
     const [first, last] = [points[0], points.at(-1)];
     if (first === undefined || last === undefined || cost === null) continue;
-    const interval =
-      cost.low === null || cost.high === null ? '' : ` (${cost.low.toFixed(2)} to ${cost.high.toFixed(2)})`;
     lines.push(
-      `| ${title} | ${first.x.toLocaleString('en')}–${last.x.toLocaleString('en')} ${what} | ${latency(first.cpuUs)}–${latency(last.cpuUs)} | ${cost.exponent.toFixed(2)}${interval} |`,
+      `| ${title} | ${first.x.toLocaleString('en')}–${last.x.toLocaleString('en')} ${what} | ${latency(first.cpuUs)}–${latency(last.cpuUs)} | ${exponentText(cost)} | ${atFirst ? exponentText(atFirst) : '–'} |`,
     );
   }
   return lines;

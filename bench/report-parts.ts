@@ -3,7 +3,7 @@ import { EARLIER_SHOPS } from './earlier.ts';
 import { type Bar, bars, type Curve, curves, short, stack, whisker } from './report-charts.ts';
 import type { BenchResult, NamedRatio } from './result.ts';
 import type { Percentiles, Row } from './rounds.ts';
-import type { Fit } from './statistics.ts';
+import { exponentText, type Fit } from './statistics.ts';
 
 const escaped = (text: string) => text.replace(/[&<>"]/g, (c) => `&#${c.charCodeAt(0)};`);
 const percent = (share: number) => `${Math.round(share * 100)} %`;
@@ -300,6 +300,7 @@ export function growthCurves({ growth }: BenchResult): string {
         us(p.cpuUs),
         us(p.nodeUs),
         us(p.postgresUs),
+        p.firstCpuUs === undefined ? '–' : us(p.firstCpuUs),
         us(p.p99Us),
         short(p.perSecond),
         short(p.activationsPerSecond),
@@ -308,16 +309,14 @@ export function growthCurves({ growth }: BenchResult): string {
       ],
     }));
     return `<div><h3>${escaped(one.title)}</h3>${curves(lines, { x: one.what, y: 'µs, MiB', decades: 2 })}
-<p class="dim">exponents: cost ${exponent(one.cost)}, p99 ${exponent(one.p99)}, memory ${exponent(one.memory)}; must ${one.must}</p><p class="why">${escaped(one.why)}</p>
-<details><summary>figures</summary>${table([one.what, 'CPU', 'node', 'PostgreSQL', 'p99', 'per s', 'activations/s', 'memory', 'errors'], cells)}</details></div>`;
+<p class="dim">exponents: cost ${exponent(one.cost)}${one.first ? `, at first ${exponent(one.first)}` : ''}, p99 ${exponent(one.p99)}, memory ${exponent(one.memory)}; must ${one.must}</p><p class="why">${escaped(one.why)}</p>
+<details><summary>figures</summary>${table([one.what, 'CPU', 'node', 'PostgreSQL', 'CPU at first', 'p99', 'per s', 'activations/s', 'memory', 'errors'], cells)}</details></div>`;
   });
-  return `${paragraph('Both axes are logarithmic: a flat curve costs the same however much there is; an exponent of 1 is linear. All of what grows is touched.')}<div class="charts">${charts.join('\n')}</div>`;
+  return `${paragraph('Both axes are logarithmic: a flat curve costs the same however much there is; an exponent of 1 is linear. All of what grows is touched. At first: after a checkpoint, before memory knows what is asked for.')}<div class="charts">${charts.join('\n')}</div>`;
 }
 
 export function exponent(fit: Fit | null): string {
-  if (fit === null) return '–';
-  const interval = fit.low === null || fit.high === null ? '' : ` (${fit.low.toFixed(2)} to ${fit.high.toFixed(2)})`;
-  return `<b>${fit.exponent.toFixed(2)}</b>${interval}`;
+  return fit === null ? '–' : `<b>${exponentText(fit)}</b>`;
 }
 
 export function recovery({ failover, cold, recount }: BenchResult): string {

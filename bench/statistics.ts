@@ -68,6 +68,11 @@ export function fitPower(points: readonly (readonly [x: number, y: number])[]): 
   return { exponent, low: exponent - half, high: exponent + half };
 }
 
+/** "0.05 (0.01 to 0.09)". */
+export function exponentText({ exponent, low, high }: Fit): string {
+  return `${exponent.toFixed(2)}${low === null || high === null ? '' : ` (${low.toFixed(2)} to ${high.toFixed(2)})`}`;
+}
+
 /** "1.23 (1.10–1.40)", with a word where it is inside the noise. */
 export function ratioText({ value, low, high, insideNoise }: Ratio): string {
   if (!Number.isFinite(value)) return 'not known: every round was void';
