@@ -4,7 +4,8 @@
  * (50,000 actors), whatever the number of carts: beyond it, carts leave memory and come back, and the activations are told.
  *
  * Each step is measured twice, one time after the other, with other dice: as it begins after a checkpoint, nothing of it in memory and each page of the
- * database logged whole when it first changes; and as it goes on.
+ * database logged whole when it first changes; and as it goes on. Where only what is touched differs between steps, the smallest step is touched right
+ * before and right after, and the curve is fitted over the ratio to it: a machine that others share is twice as fast in one minute as in another.
  */
 import { generatedProducts } from '../schema/demo.ts';
 import type { Arena } from './arena.ts';
@@ -34,6 +35,8 @@ export interface GrowthPoint {
   readonly activationsPerSecond: number;
   /** For each request, in all, of what came before: after a checkpoint, with memory that knows other things. */
   readonly firstCpuUs?: number;
+  /** For each request, in all, of the smallest step as measured beside this one. */
+  readonly besideCpuUs?: number;
   readonly failures: Readonly<Record<string, number>>;
 }
 
@@ -72,12 +75,13 @@ export async function growth(options: GrowthOptions): Promise<GrowthCurve[]> {
     made = count;
     for (const access of ['zipf', 'uniform'] as const)
       carts[access].push(
-        await point(options, `${count} carts, ${access}`, count, {
-          kind: 'numbered-carts',
+        await point(
+          options,
+          `${count} carts, ${access}`,
           count,
-          sku: arena.sku,
-          access,
-        }),
+          { kind: 'numbered-carts', count, sku: arena.sku, access },
+          { smallest: Math.min(...effort.carts) },
+        ),
       );
   }
   curves.push(
@@ -117,27 +121,33 @@ export function curve(
     what,
     must,
     points,
-    cost: fit((one) => one.cpuUs),
-    first: fit((one) => one.firstCpuUs ?? Number.NaN),
+    cost: fit((one) => one.cpuUs / (one.besideCpuUs ?? 1)),
+    first: fit((one) => (one.firstCpuUs ?? Number.NaN) / (one.besideCpuUs ?? 1)),
     p99: fit((one) => one.p99Us),
     memory: fit((one) => one.residentMiB),
     why,
   };
 }
 
+/** @param smallest of the curve; what grows is touched by a script that counts it */
 async function point(
   { arena, effort, tell }: GrowthOptions,
   name: string,
   x: number,
   script: Script,
-  connections = effort.connections,
+  { connections = effort.connections, smallest }: { connections?: number; smallest?: number } = {},
 ): Promise<GrowthPoint> {
   const { shop } = arena;
-  const driven = async (seed: number) =>
+  const driven = async (seed: number, count = x) =>
     await drive(
       {
         name,
-        doors: [{ port: shop.port, script: 'count' in script ? { ...script, seed } : script }],
+        doors: [
+          {
+            port: shop.port,
+            script: 'count' in script && smallest !== undefined ? { ...script, seed, count } : script,
+          },
+        ],
         pids: () => shop.family(),
         groups: { node: () => arena.nodePids(), postgres: () => arena.postgresPids() },
       },
@@ -146,9 +156,12 @@ async function point(
     );
   await arena.tidy();
   const first = await driven(1);
+  const beside = smallest === undefined ? [] : [await driven(2, smallest)];
   const before = await metric(shop, 'actors_activations');
-  const run = await driven(2);
+  const run = await driven(3);
   const activations = (await metric(shop, 'actors_activations')) - before;
+  if (smallest !== undefined) beside.push(await driven(4, smallest));
+  const besideUs = beside.map((one) => one.serverCpuUsPerRequest);
   const row = rowOf(name, connections, [run]);
   const found: GrowthPoint = {
     x,
@@ -161,10 +174,11 @@ async function point(
     residentMiB: residentBytes(shop.child.pid ?? 0) / 2 ** 20,
     activationsPerSecond: (activations * 1000) / run.wallMs,
     firstCpuUs: first.serverCpuUsPerRequest,
-    failures: { ...first.failures, ...run.failures },
+    ...(smallest === undefined ? {} : { besideCpuUs: besideUs.reduce((sum, us) => sum + us, 0) / besideUs.length }),
+    failures: Object.assign({}, ...[first, run, ...beside].map((one) => one.failures)),
   };
   tell(
-    `growth ${name.padEnd(36)} ${Math.round(found.cpuUs)} µs of CPU (node ${Math.round(found.nodeUs)}; at first ${Math.round(first.serverCpuUsPerRequest)}), p99 ${Math.round(found.p99Us)} µs, ${Math.round(found.perSecond)}/s, ${Math.round(found.activationsPerSecond)} activations/s, ${Math.round(found.residentMiB)} MiB${Object.keys(run.failures).length > 0 ? ` failures ${JSON.stringify(run.failures)}` : ''}`,
+    `growth ${name.padEnd(36)} ${Math.round(found.cpuUs)} µs of CPU (node ${Math.round(found.nodeUs)}; at first ${Math.round(first.serverCpuUsPerRequest)}${smallest === undefined ? '' : `; of ${smallest} beside ${besideUs.map(Math.round).join(' and ')}`}), p99 ${Math.round(found.p99Us)} µs, ${Math.round(found.perSecond)}/s, ${Math.round(found.activationsPerSecond)} activations/s, ${Math.round(found.residentMiB)} MiB${Object.keys(run.failures).length > 0 ? ` failures ${JSON.stringify(run.failures)}` : ''}`,
   );
   return found;
 }
@@ -219,7 +233,7 @@ async function linesCurve(options: GrowthOptions): Promise<GrowthCurve> {
         request('PATCH', `/v1/carts/${id}/lines/${skuOf(0)}`, `Authorization: Bearer ${token}\r\n`, { quantity }),
       ),
     );
-    points.push(await point(options, `${count} lines`, count, { kind: 'requests', requests }, connections));
+    points.push(await point(options, `${count} lines`, count, { kind: 'requests', requests }, { connections }));
   }
   return curve(
     'change of a line in a cart of so many lines',
@@ -235,12 +249,15 @@ async function skuCurves(options: GrowthOptions): Promise<GrowthCurve[]> {
   const reads: GrowthPoint[] = [];
   const turns: GrowthPoint[] = [];
   const carts = Array.from({ length: Math.min(...effort.carts) }, (_, place) => numberedCart(place));
+  const smallest = Math.min(...effort.skus);
   let there = Math.max(...effort.lines);
   for (const count of effort.skus) {
     if (count > there) await importSkus(arena, there, count);
     there = Math.max(there, count);
-    reads.push(await point(options, `read, ${count} skus`, count, { kind: 'sku-reads', count }));
-    turns.push(await point(options, `add and remove, ${count} skus`, count, { kind: 'sku-turns', count, carts }));
+    reads.push(await point(options, `read, ${count} skus`, count, { kind: 'sku-reads', count }, { smallest }));
+    turns.push(
+      await point(options, `add and remove, ${count} skus`, count, { kind: 'sku-turns', count, carts }, { smallest }),
+    );
   }
   return [
     curve('product read, each sku alike', 'skus', 'be flat', reads, WHY.read),

@@ -300,6 +300,7 @@ export function growthCurves({ growth }: BenchResult): string {
         us(p.cpuUs),
         us(p.nodeUs),
         us(p.postgresUs),
+        p.besideCpuUs === undefined ? '–' : us(p.besideCpuUs),
         p.firstCpuUs === undefined ? '–' : us(p.firstCpuUs),
         us(p.p99Us),
         short(p.perSecond),
@@ -310,9 +311,9 @@ export function growthCurves({ growth }: BenchResult): string {
     }));
     return `<div><h3>${escaped(one.title)}</h3>${curves(lines, { x: one.what, y: 'µs, MiB', decades: 2 })}
 <p class="dim">exponents: cost ${exponent(one.cost)}${one.first ? `, at first ${exponent(one.first)}` : ''}, p99 ${exponent(one.p99)}, memory ${exponent(one.memory)}; must ${one.must}</p><p class="why">${escaped(one.why)}</p>
-<details><summary>figures</summary>${table([one.what, 'CPU', 'node', 'PostgreSQL', 'CPU at first', 'p99', 'per s', 'activations/s', 'memory', 'errors'], cells)}</details></div>`;
+<details><summary>figures</summary>${table([one.what, 'CPU', 'node', 'PostgreSQL', 'the smallest beside', 'CPU at first', 'p99', 'per s', 'activations/s', 'memory', 'errors'], cells)}</details></div>`;
   });
-  return `${paragraph('Both axes are logarithmic: a flat curve costs the same however much there is; an exponent of 1 is linear. All of what grows is touched. At first: after a checkpoint, before memory knows what is asked for.')}<div class="charts">${charts.join('\n')}</div>`;
+  return `${paragraph('Both axes are logarithmic: a flat curve costs the same however much there is; an exponent of 1 is linear. All of what grows is touched. At first: after a checkpoint, before memory knows what is asked for. Where the smallest step was measured beside each, the exponent is of the ratio to it.')}<div class="charts">${charts.join('\n')}</div>`;
 }
 
 export function exponent(fit: Fit | null): string {

@@ -67,5 +67,5 @@ function machineSection({ versions, settings, calibrationNs, rows, leftOut }: Be
       ? ''
       : `<p>Noise: a calibration loop before and after each round took ${median(calibrationNs).toFixed(2)} ns a step, ±${Math.round(spreadOf(calibrationNs) * 100)} %; programs outside of the run used ${Number.isFinite(others) ? `${Math.round(others * 100)} %` : 'an unknown share'} of the cores (median). Runs alternate A B A B; rates are medians with their spread; ratios are taken round by round.</p>`;
   const missing = leftOut.length === 0 ? '' : `<p class="bad">Left out: ${leftOut.map(escaped).join('; ')}</p>`;
-  return `${noise}${missing}<p>Generator, servers and PostgreSQL share the cores. A run is void where the generator was above 95 % of a core while a core was idle, or was late itself in an open loop.</p>${parts.table(['version', ''], pairs(versions))}${parts.table(['PostgreSQL', ''], pairs(settings))}`;
+  return `${noise}${missing}<p>Generator, servers and PostgreSQL share the cores. A run is void where the generator was above 95 % of a core while a core was idle, or was itself late in an open loop by more than a fifth of the 99th percentile that it told.</p>${parts.table(['version', ''], pairs(versions))}${parts.table(['PostgreSQL', ''], pairs(settings))}`;
 }
