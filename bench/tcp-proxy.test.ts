@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, beforeEach, test } from 'node:test';
+import { promisify } from 'node:util';
 import { until } from './shop-process.ts';
 import { TcpProxy } from './tcp-proxy.ts';
 
@@ -143,4 +145,33 @@ test('a client that ends ends at the server as well, and leaves nothing behind',
   await ended;
   accepted[0]?.end();
   await until('no connection stands', () => proxy.connections === 0);
+});
+
+/** A proxy that cuts a connection at the very moment at which it has passed on the end of one side. */
+const HALF_CLOSED = `
+  import { once } from 'node:events';
+  import { connect, createServer, Socket } from 'node:net';
+  const { TcpProxy } = await import(process.argv[1]);
+  const server = createServer({ allowHalfOpen: true }).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const proxy = await TcpProxy.listen({ host: '127.0.0.1', port: server.address().port });
+  const client = connect({ port: proxy.port, host: '127.0.0.1', allowHalfOpen: true });
+  const [accepted] = await once(server, 'connection');
+  for (const socket of [accepted, client]) socket.on('error', () => {}).resume();
+  const { end } = Socket.prototype;
+  Socket.prototype.end = function () {
+    end.call(this);
+    if (this !== client) proxy.cut();
+    return this;
+  };
+  client.end();
+  await once(accepted, 'end');
+  await proxy.close();
+  for (const socket of [accepted, client]) socket.destroy();
+  server.close();
+`;
+
+test('a process that cut a connection which was half closed comes to its end', async () => {
+  const script = ['--input-type=module', '--eval', HALF_CLOSED, new URL('./tcp-proxy.js', import.meta.url).href];
+  await promisify(execFile)(process.execPath, script, { timeout: 30_000 });
 });

@@ -126,8 +126,8 @@ export class TcpProxy {
     this.#links.delete(link);
     for (const socket of [link.client, link.server]) {
       socket.on('error', ignore);
-      // A unix socket knows no reset.
-      if (socket.remoteAddress === undefined) socket.destroy();
+      // A unix socket knows no reset. One that is being shut down takes none, and Node 20 and 22 then wait for its end for ever when the process is to end.
+      if (socket.remoteAddress === undefined || socket.writableEnded) socket.destroy();
       else socket.resetAndDestroy();
     }
   }
