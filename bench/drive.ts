@@ -5,6 +5,7 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
+import { answerOf } from './child-answer.ts';
 import type { Door, GeneratorJob, GeneratorResult } from './generator.ts';
 import { cpuSince, cpuTable, machineBusyMs } from './machine.ts';
 import type { Pace } from './pacer.ts';
@@ -62,7 +63,7 @@ export async function drive(
     durationMs,
     ...(pace === undefined ? {} : { pace }),
   };
-  const result = await resultOf(generator, job);
+  const result = await answerOf<GeneratorResult>(generator, 'the generator', job);
   const serverMs = cpuSince(before, cpuTable(target.pids()));
   const groupsMs = groups.map(([, pids], index) => cpuSince(groupsBefore[index] ?? new Map(), cpuTable(pids())));
   const wallMs = performance.now() - started;
@@ -112,18 +113,6 @@ function giveBack(generator: ChildProcess): void {
   idle = generator;
   generator.unref();
   generator.channel?.unref();
-}
-
-async function resultOf(generator: ChildProcess, job: GeneratorJob): Promise<GeneratorResult> {
-  return await new Promise((resolve, reject) => {
-    const ended = (code: number | null) => reject(new Error(`the generator ended with ${code}`));
-    generator.once('exit', ended);
-    generator.once('message', (message) => {
-      generator.off('exit', ended);
-      resolve(message as GeneratorResult);
-    });
-    generator.send(job);
-  });
 }
 
 /** A run in which the generator was the limit, or did not keep its own times, says nothing about the server. */

@@ -1,7 +1,8 @@
 /** Feed fan-out: how long a change of stock takes to so many readers, and what each message costs the shop. */
-import { type ChildProcess, fork } from 'node:child_process';
+import { fork } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { type Arena, stockedSku } from './arena.ts';
+import { answerOf } from './child-answer.ts';
 import type { FeedJob, FeedWord, NewsResult } from './feed-subscribers.ts';
 import { curve, type GrowthCurve } from './growth.ts';
 import { Histogram } from './histogram.ts';
@@ -39,14 +40,15 @@ export async function feedFanout(
   const child = fork(fileURLToPath(new URL('./feed-subscribers.js', import.meta.url)), ['feed']);
   const rows: FanoutRow[] = [];
   try {
-    await ask(child, { port: shop.port, sku });
+    const ask = <T>(word: FeedJob | FeedWord) => answerOf<T>(child, 'the readers', word);
+    await ask({ port: shop.port, sku });
     for (const wanted of sizes) {
       const size = Math.min(wanted, openFilesMax() - OTHER_FILES);
       if (size < wanted)
         tell(`${size} readers instead of ${wanted}: a process may have ${openFilesMax()} open files here`);
-      await ask(child, { kind: 'grow', to: size });
+      await ask({ kind: 'grow', to: size });
       const before = cpuTable(arena.nodePids());
-      const result = await ask<NewsResult>(child, { kind: 'news', count: news });
+      const result = await ask<NewsResult>({ kind: 'news', count: news });
       const serverMs = cpuSince(before, cpuTable(arena.nodePids()));
       const histogram = Histogram.from(result.counts);
       const row: FanoutRow = {
@@ -97,15 +99,3 @@ export function feedCurve(rows: readonly FanoutRow[]): GrowthCurve {
 }
 
 const ms = (us: number) => `${(us / 1000).toFixed(1)} ms`;
-
-function ask<T>(child: ChildProcess, word: FeedJob | FeedWord): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const ended = (code: number | null) => reject(new Error(`the readers ended with ${code}`));
-    child.once('exit', ended);
-    child.once('message', (told) => {
-      child.off('exit', ended);
-      resolve(told as T);
-    });
-    child.send(word);
-  });
-}
