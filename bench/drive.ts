@@ -92,7 +92,7 @@ export async function drive(
   };
 }
 
-/** Waits for the next closed loop, its code warm: a new process takes half a second of both cores until it is. */
+/** Waits for the next run, its code warm: a new process takes half a second of both cores until it is. */
 let idle: ChildProcess | null = null;
 
 function takeGenerator(): ChildProcess {

@@ -14,7 +14,7 @@ import type { GrowthEffort } from './effort.ts';
 import { skuOf } from './growth-journeys.ts';
 import { request } from './http-request.ts';
 import type { Script } from './journeys.ts';
-import { residentBytes } from './machine.ts';
+import { median, residentBytes } from './machine.ts';
 import { journalLength, lengthenJournal, makeNumberedCarts, numberedCart } from './numbered-carts.ts';
 import { rowOf } from './rounds.ts';
 import { metric } from './shop-metrics.ts';
@@ -174,11 +174,11 @@ async function point(
     residentMiB: residentBytes(shop.child.pid ?? 0) / 2 ** 20,
     activationsPerSecond: (activations * 1000) / run.wallMs,
     firstCpuUs: first.serverCpuUsPerRequest,
-    ...(smallest === undefined ? {} : { besideCpuUs: besideUs.reduce((sum, us) => sum + us, 0) / besideUs.length }),
-    failures: Object.assign({}, ...[first, run, ...beside].map((one) => one.failures)),
+    ...(smallest === undefined ? {} : { besideCpuUs: median(besideUs) }),
+    failures: rowOf(name, connections, [first, run, ...beside]).failures,
   };
   tell(
-    `growth ${name.padEnd(36)} ${Math.round(found.cpuUs)} µs of CPU (node ${Math.round(found.nodeUs)}; at first ${Math.round(first.serverCpuUsPerRequest)}${smallest === undefined ? '' : `; of ${smallest} beside ${besideUs.map(Math.round).join(' and ')}`}), p99 ${Math.round(found.p99Us)} µs, ${Math.round(found.perSecond)}/s, ${Math.round(found.activationsPerSecond)} activations/s, ${Math.round(found.residentMiB)} MiB${Object.keys(run.failures).length > 0 ? ` failures ${JSON.stringify(run.failures)}` : ''}`,
+    `growth ${name.padEnd(36)} ${Math.round(found.cpuUs)} µs of CPU (node ${Math.round(found.nodeUs)}; at first ${Math.round(first.serverCpuUsPerRequest)}${smallest === undefined ? '' : `; of ${smallest} beside ${besideUs.map(Math.round).join(' and ')}`}), p99 ${Math.round(found.p99Us)} µs, ${Math.round(found.perSecond)}/s, ${Math.round(found.activationsPerSecond)} activations/s, ${Math.round(found.residentMiB)} MiB${Object.keys(found.failures).length > 0 ? ` failures ${JSON.stringify(found.failures)}` : ''}`,
   );
   return found;
 }

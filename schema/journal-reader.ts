@@ -37,13 +37,13 @@ type LoadRow = { n: number } & (HeadRow | TailRow);
  * with a limit the key can only be a condition of the index, once scans are off. Settings of the connection, as the lanes have them, would
  * hold for whatever else the pool is used for.
  */
-const BY_KEY = 'STABLE SET enable_seqscan = off SET plan_cache_mode = force_generic_plan';
+export const BY_KEY = 'SET enable_seqscan = off SET plan_cache_mode = force_generic_plan';
 
 /** What `JournalReader` calls. */
 export const READ_FUNCTIONS = [
   `CREATE FUNCTION load_actors(r_type text[], r_id text[], r_limit integer)
 RETURNS TABLE (n integer, seq bigint, epoch bigint, at bigint, shard integer, version integer, payload bytea, due bigint)
-LANGUAGE plpgsql ${BY_KEY} AS $load$
+LANGUAGE plpgsql STABLE ${BY_KEY} AS $load$
 #variable_conflict use_column
 BEGIN
   RETURN QUERY SELECT r.n::integer, s.seq, NULL::bigint, NULL::bigint, NULL::integer, s.version, s.payload, t.due
@@ -63,7 +63,7 @@ BEGIN
 END
 $load$`,
   `CREATE FUNCTION due_timers(p_now bigint, p_shards integer[], p_limit integer)
-RETURNS TABLE (type text, id text, due bigint) LANGUAGE plpgsql ${BY_KEY} AS $due$
+RETURNS TABLE (type text, id text, due bigint) LANGUAGE plpgsql STABLE ${BY_KEY} AS $due$
 #variable_conflict use_column
 BEGIN
   RETURN QUERY SELECT t.type, t.id, t.due FROM timer AS t

@@ -10,6 +10,7 @@ import type { ActorRef } from '../runtime/actor.ts';
 import { AppendError } from '../runtime/journal.ts';
 import { FENCE, FENCED } from './append.ts';
 import { BinaryArrayWriter } from './binary-array.ts';
+import { BY_KEY } from './journal-reader.ts';
 import type { Tables } from './tables.ts';
 
 /** One lane's right to write, as the journal knows it (`PgJournal.generation`). */
@@ -61,7 +62,7 @@ export async function removeHistories(
  */
 export const REMOVE_OWN_HISTORY_FUNCTION = `
 CREATE OR REPLACE FUNCTION remove_histories(p_incarnation text, p_lane integer, p_gen bigint, r_type text[], r_id text[], r_seq bigint[])
-RETURNS TABLE (type text, id text) LANGUAGE plpgsql SET enable_seqscan = off SET plan_cache_mode = force_generic_plan AS $remove$
+RETURNS TABLE (type text, id text) LANGUAGE plpgsql ${BY_KEY} AS $remove$
 #variable_conflict use_column
 DECLARE
   own integer[];
