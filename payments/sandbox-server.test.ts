@@ -13,10 +13,12 @@ import { type Sandbox, startSandbox } from './sandbox-server.ts';
 
 interface Reply {
   status: number;
-  body: { id?: string; state?: string; code?: string; items?: { id: string; state: string }[] } & Record<
-    string,
-    unknown
-  >;
+  body: {
+    id?: string;
+    state?: string;
+    code?: string;
+    items?: ({ id: string; state: string } & Record<string, unknown>)[];
+  } & Record<string, unknown>;
 }
 
 let database: TestDatabase;
@@ -162,6 +164,26 @@ test('one capture key twenty times at once captures once, with one answer; anoth
   assert.equal((await capture(`${reference}:other`)).status, 409);
   const more = await call('POST', `/v1/payments/${body.id}/capture`, { amount: 500 }, `${reference}:capture`);
   assert.equal(more.status, 422);
+});
+
+test('a crowd at once: each has its own payment and capture, and of two keys for one payment one captures', async () => {
+  const references = Array.from({ length: 100 }, newOrder);
+  const made = await Promise.all(references.map((reference) => authorise('tok_ok', reference)));
+  for (const [index, { status, body }] of made.entries())
+    assert.deepEqual([status, body.reference, body.state], [200, references[index], 'authorized']);
+  assert.equal(new Set(made.map(({ body }) => body.id)).size, references.length);
+  const capture = ({ body }: Reply, amount: number, key: string) =>
+    call('POST', `/v1/payments/${body.id}/capture`, { amount }, `${body.reference}:${key}`);
+  const pairs = await Promise.all(
+    made.map((payment, index) => Promise.all([capture(payment, index + 1, 'a'), capture(payment, index + 2, 'b')])),
+  );
+  for (const [index, pair] of pairs.entries()) {
+    assert.deepEqual(pair.map(({ status }) => status).sort(), [200, 409]);
+    const [done] = await listed(references[index] ?? '');
+    const won = pair.findIndex(({ status }) => status === 200);
+    assert.deepEqual([done?.state, done?.capturedAmount], ['captured', index + 1 + won]);
+    assert.deepEqual(pair[won]?.body, done);
+  }
 });
 
 test('a key that comes with another request is refused', async () => {

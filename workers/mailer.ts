@@ -2,11 +2,10 @@
  * Sends mail: over SMTP, or, where no server is named, into a folder of `.eml` files that any mail program opens. A mail has a
  * name of its own, so that a repeat after a crash is the same mail: the same Message-ID, and in the folder the same file.
  */
-import { randomBytes } from 'node:crypto';
-import { mkdir, open, rename, rm } from 'node:fs/promises';
-import { join } from 'node:path';
 import { createTransport } from 'nodemailer';
 import { Fault } from '../runtime/fault.ts';
+import { mailEnvelope } from './mail-envelope.ts';
+import { openMailFolder } from './mail-folder.ts';
 
 export interface Mail {
   /** Names this mail for ever: letters, digits, `_`, `-`. */
@@ -43,13 +42,13 @@ export function openMailer(options: MailerOptions): Mailer {
 }
 
 function folderMailer(directory: string, from: string): Mailer {
-  const composer = createTransport({ streamTransport: true, buffer: true, newline: 'unix' });
+  const folder = openMailFolder(directory, from);
   return {
     async send(mail) {
-      const { message } = await composer.sendMail(envelope(mail, from));
-      await writeWhole(directory, `${mail.name}.eml`, message as Buffer);
+      checkName(mail);
+      await folder.write(mail);
     },
-    close: () => composer.close(),
+    close: () => folder.close(),
   };
 }
 
@@ -64,8 +63,9 @@ function smtpMailer(url: string, from: string): Mailer {
   });
   return {
     async send(mail) {
+      checkName(mail);
       try {
-        await transport.sendMail(envelope(mail, from));
+        await transport.sendMail(mailEnvelope(mail, from));
       } catch (error) {
         if (isRefusal(error))
           throw new Fault('rejected', 'the mail server refuses the mail', { retryable: false, cause: error });
@@ -76,40 +76,9 @@ function smtpMailer(url: string, from: string): Mailer {
   };
 }
 
-function envelope(mail: Mail, from: string) {
-  if (!/^[\w-]{1,200}$/.test(mail.name)) throw new Fault('rejected', 'a mail with a bad name', { retryable: false });
-  return {
-    from,
-    to: mail.to,
-    subject: mail.subject,
-    text: mail.text,
-    html: mail.html,
-    messageId: `<${mail.name}@${from.slice(from.lastIndexOf('@') + 1).replace(/[^\w.-]/g, '')}>`,
-    date: new Date(mail.date),
-    // Automatic mail: no out-of-office answers to it.
-    headers: { 'Auto-Submitted': 'auto-generated' },
-    disableFileAccess: true,
-    disableUrlAccess: true,
-  };
-}
-
-/** A crash leaves the old file, the new one, or none; never a part of one. */
-async function writeWhole(directory: string, name: string, bytes: Buffer): Promise<void> {
-  await mkdir(directory, { recursive: true, mode: 0o700 });
-  const draft = join(directory, `.${name}.${randomBytes(6).toString('hex')}`);
-  try {
-    const file = await open(draft, 'wx', 0o600);
-    try {
-      await file.writeFile(bytes);
-      await file.sync();
-    } finally {
-      await file.close();
-    }
-    await rename(draft, join(directory, name));
-  } catch (error) {
-    await rm(draft, { force: true });
-    throw error;
-  }
+/** It becomes a file's name and a part of a header. */
+function checkName({ name }: Mail): void {
+  if (!/^[\w-]{1,200}$/.test(name)) throw new Fault('rejected', 'a mail with a bad name', { retryable: false });
 }
 
 /** A 5xx to the envelope or the message (RFC 5321, 4.2.1): the same mail will be refused again. Not so a failed log-in. */
