@@ -166,9 +166,12 @@ export function createOrder(options: OrderOptions = {}): ActorType<OrderState, O
     restore: restoreOrder,
     pending: pendingOf,
     wakeAt,
-    /** The read side carries neither the contact nor the payment's token. */
+    /**
+     * The read side carries neither the contact nor the payment's token, and has an order from when it was priced or has failed: that is a moment
+     * after its start, and a row of four for each order is spared.
+     */
     project(id, state, events, seq) {
-      if (!events.some(isVisible)) return [];
+      if (state.phase === 'pricing' || !events.some(isVisible)) return [];
       const { contact: _sealed, ...doc } = orderDoc(state);
       return [{ table: 'orders', key: id, version: seq, doc }];
     },

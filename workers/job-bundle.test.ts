@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { bundled, rowsOf, runBundle } from './job-bundle.ts';
+import { BUNDLE_MAX, bundled, rowsOf, runBundle } from './job-bundle.ts';
 import type { JobRow, NewJob } from './queues.ts';
 
 /** Rows that were in the queue before, or made by the clock, stand beside fresh ones. */
-const someJobs = fc.array(fc.constantFrom('fresh', 'again', 'clock'), { maxLength: 130 }).map((kinds) =>
+const someJobs = fc.array(fc.constantFrom('fresh', 'again', 'clock'), { maxLength: 3 * BUNDLE_MAX }).map((kinds) =>
   kinds.map((kind, index): NewJob => {
     const data = { outboxId: kind === 'clock' ? null : `row:${index}`, doc: { orderId: `ord_${index}` } };
     return { id: `job_${index}`, kind: 'mail', data, bundles: kind !== 'again' };
@@ -24,7 +24,7 @@ test('every job is there once, by itself or in a bundle of a bounded size, and n
       assert.equal(new Set(made.map(({ id }) => id)).size, made.length);
       for (const { id, data } of rowsIn(made).map((row) => ({ id: row.jobId, data: row })))
         assert.deepEqual(data.doc, jobs.find((job) => job.id === id)?.data.doc);
-      for (const job of made) assert.ok((rowsOf(job)?.length ?? 1) <= 25);
+      for (const job of made) assert.ok((rowsOf(job)?.length ?? 1) <= BUNDLE_MAX);
       for (const job of unbundled(made))
         if (job.bundles === true && job.data.outboxId !== null)
           assert.ok(jobs.filter(({ bundles, data }) => bundles && data.outboxId !== null).length < 4);
@@ -45,7 +45,7 @@ test('the same rows are the same bundle, others another one', () => {
 });
 
 test('a bundle runs each row once, and only those that threw are jobs of their own', async () => {
-  const rows = fc.array(fc.boolean(), { minLength: 1, maxLength: 25 });
+  const rows = fc.array(fc.boolean(), { minLength: 1, maxLength: BUNDLE_MAX });
   await fc.assert(
     fc.asyncProperty(rows, async (fails) => {
       const all = fails.map((_, index): JobRow => ({ jobId: `job_${index}`, outboxId: `row_${index}`, doc: {} }));

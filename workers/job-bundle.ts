@@ -12,7 +12,7 @@ import type { JobData, JobRow, NewJob } from './queues.ts';
 /** Fewer rows of one kind at once are jobs of their own. */
 const BUNDLE_MIN = 4;
 /** A bundle is at work until its slowest row is, and runs again as a whole: small enough for both not to matter. */
-const BUNDLE_MAX = 25;
+export const BUNDLE_MAX = 100;
 
 /** What becomes of jobs of one kind that are added together. Those of rows that were in the queue before stay by themselves. */
 export function bundled(jobs: readonly NewJob[]): readonly NewJob[] {
