@@ -105,6 +105,8 @@ export interface Queues {
 const concurrencyUsual = 8;
 const backoffFirstMs = 1_000;
 const pauseMaxMs = 300_000;
+/** On PostgreSQL to add many at once makes two temporary tables, which takes as long as ten jobs one after the other. */
+const fewAtOnce = 4;
 const failedKept = 1_000;
 const completedKept = 200;
 /** More than rows that are open for too long can be in, unless far more are waiting than could be looked at. */
@@ -173,7 +175,9 @@ export async function openQueues(options: QueuesOptions): Promise<Queues> {
         const own = jobs.filter((job) => job.kind === kind);
         if (own.length === 0) continue;
         const opts = jobOptions(options.kinds[kind]);
-        await queue.addBulk(bundled(own).map(({ id, data }) => ({ name: kind, data, opts: { ...opts, jobId: id } })));
+        const made = bundled(own).map(({ id, data }) => ({ name: kind, data, opts: { ...opts, jobId: id } }));
+        if (made.length > fewAtOnce) await queue.addBulk(made);
+        else for (const { name, data, opts: of } of made) await queue.add(name, data, of);
       }
     },
     async phase(kind, id) {
