@@ -197,17 +197,24 @@ export class SubjectKeys {
       subject,
       wrapped: seal(this.#dataKey, subject, randomBytes(KEY_BYTES)),
     }));
-    await this.#db
+    const inserted = await this.#db
       .insertInto('subject_key')
       .values(rows)
       .onConflict((conflict) => conflict.doNothing())
+      .returning('subject')
       .execute();
-    const stored = await this.#db
+    const own = new Set(inserted.map(({ subject }) => subject));
+    const stored = new Map<string, Buffer | null>();
+    for (const { subject, wrapped } of rows) if (own.has(subject)) stored.set(subject, wrapped);
+    if (stored.size === rows.length) return stored;
+    const others = subjects.filter((subject) => !own.has(subject));
+    const found = await this.#db
       .selectFrom('subject_key')
       .select(['subject', 'wrapped'])
-      .where('subject', 'in', subjects)
+      .where('subject', 'in', others)
       .execute();
-    return new Map(stored.map((row) => [row.subject, row.wrapped]));
+    for (const { subject, wrapped } of found) stored.set(subject, wrapped);
+    return stored;
   }
 }
 
