@@ -99,7 +99,7 @@ export async function growth(options: GrowthOptions): Promise<GrowthCurve[]> {
 
 /** Explained where it is worse than flat, or might be. */
 const WHY = {
-  zipf: 'The popular carts stay in memory, once they were asked for; the further carts of a long tail are loaded, and leave again. Such loads come mostly alone, each with a statement and a message of its own, and take several times what one takes among others.',
+  zipf: 'The popular carts stay in memory, once they were asked for; the further carts of a long tail are loaded, and leave again. Such loads come mostly alone, each with a statement of its own, and take several times what one takes among others.',
   uniform:
     'Up to the bound of 50,000 actors a cart is loaded once. With more carts than that each alike likely, the share 1 − 50,000/n of the changes finds its cart out of memory and pays for loading it, and for the one that has to leave: the cost steps up there and then stays, since a load is one index look-up in a batch with others. At first PostgreSQL logs each page whole that changes after the checkpoint; of a million carts nearly each change meets another page, and goes on to for longer than is measured.',
   journal:
