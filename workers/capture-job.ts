@@ -19,7 +19,7 @@ export interface CaptureJobOptions {
 export function captureJob({ ask, provider }: CaptureJobOptions): JobKind {
   return {
     // Each waits for two turns of its order, and for the provider in between.
-    concurrency: 16,
+    concurrency: 32,
     async run(doc, outboxId) {
       const ref = { type: 'order', id: orderIdOf(doc) } as const;
       const reply = replyOf(await ask(ref, { kind: 'request_capture', outboxId }));

@@ -23,7 +23,7 @@ export function emailJob<Order extends MailedOrder>(options: EmailJobOptions<Ord
   const { ask, mailer } = options;
   return {
     // More than the mail server gets connections: each also waits for two turns of its order.
-    concurrency: 24,
+    concurrency: 48,
     async run(doc, outboxId) {
       const ref = { type: 'order', id: orderIdOf(doc) } as const;
       const reply = replyOf(await ask(ref, { kind: 'request_email', outboxId }));
