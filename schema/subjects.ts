@@ -14,6 +14,7 @@
 import { createCipheriv, createDecipheriv, createHmac, randomBytes } from 'node:crypto';
 import { type Kysely, sql } from 'kysely';
 import { LRUCache } from 'lru-cache';
+import { grouped } from '../runtime/grouped.ts';
 import { ownString } from '../runtime/own-string.ts';
 import { Refusal } from '../runtime/refusal.ts';
 import { isStorableText } from './binary-array.ts';
@@ -38,19 +39,13 @@ export interface SubjectKeysOptions {
   readonly cacheMax?: number;
 }
 
-interface Waiting {
-  readonly done: Promise<void>;
-  resolve(): void;
-  reject(error: unknown): void;
-}
-
 export class SubjectKeys {
   readonly #db: Kysely<Tables>;
   readonly #dataKey: Buffer;
   readonly #pseudonymKey: Buffer;
   readonly #cache: LRUCache<string, Buffer>;
-  #waiting = new Map<string, Waiting>();
-  #flushing = false;
+  /** Null, or why the subject has no key that can be used. Calls that come while an INSERT is on its way share the next one. */
+  readonly #store = grouped<string, Error | null>(GROUP_MAX, (subjects) => this.#storeAll(subjects));
   /** A key that was read before the last one of these ended may be destroyed by now: it is used, and not kept. */
   #erasures = 0;
 
@@ -78,20 +73,14 @@ export class SubjectKeys {
   }
 
   /**
-   * Makes sure that the subject has a key; it is durable before this resolves. Calls that come while an INSERT is on its
-   * way share the next one. Rejects for a subject that was erased.
+   * Makes sure that the subject has a key; it is durable before this resolves. Rejects for a subject that was erased.
    */
   async ensure(subject: string): Promise<void> {
     if (this.#cache.has(subject)) return;
     // It would fail all who share its INSERT.
     if (!isStorableText(subject)) throw new RangeError('a subject cannot have a NUL or a lone surrogate');
-    let waiting = this.#waiting.get(subject);
-    if (waiting === undefined) {
-      waiting = newWaiting();
-      this.#waiting.set(subject, waiting);
-    }
-    if (!this.#flushing) void this.#flush();
-    await waiting.done;
+    const error = await this.#store(subject);
+    if (error !== null) throw error;
   }
 
   /** Encrypts any JSON value. The subject gets a key if it has none. */
@@ -162,33 +151,19 @@ export class SubjectKeys {
     return key;
   }
 
-  /** One INSERT after the other, each for all who wait when it is sent. */
-  async #flush(): Promise<void> {
-    this.#flushing = true;
-    while (this.#waiting.size > 0) {
-      const group = new Map([...this.#waiting].slice(0, GROUP_MAX));
-      for (const subject of group.keys()) this.#waiting.delete(subject);
-      const asOf = this.#erasures;
+  async #storeAll(subjects: readonly string[]): Promise<readonly (Error | null)[]> {
+    const asOf = this.#erasures;
+    const stored = await this.#insert([...new Set(subjects)]);
+    return subjects.map((subject) => {
+      const wrapped = stored.get(subject) ?? null;
+      if (wrapped === null) return erased(subject);
       try {
-        const stored = await this.#insert([...group.keys()]);
-        for (const [subject, waiting] of group) {
-          const wrapped = stored.get(subject) ?? null;
-          if (wrapped === null) {
-            waiting.reject(erased(subject));
-            continue;
-          }
-          try {
-            this.#unwrap(subject, wrapped, asOf);
-            waiting.resolve();
-          } catch (error) {
-            waiting.reject(error);
-          }
-        }
+        this.#unwrap(subject, wrapped, asOf);
+        return null;
       } catch (error) {
-        for (const waiting of group.values()) waiting.reject(error);
+        return error as Error;
       }
-    }
-    this.#flushing = false;
+    });
   }
 
   /** Returns what is stored for each: another process, or an earlier call, may have been first. */
@@ -247,16 +222,6 @@ function unseal(key: Buffer, subject: string, sealed: Uint8Array): Buffer | null
   } catch {
     return null;
   }
-}
-
-function newWaiting(): Waiting {
-  let resolve: () => void = () => {};
-  let reject: (error: unknown) => void = () => {};
-  const done = new Promise<void>((yes, no) => {
-    resolve = yes;
-    reject = no;
-  });
-  return { done, resolve, reject };
 }
 
 function erased(subject: string): Error {
