@@ -11,6 +11,7 @@ import type { Mail } from './mailer.ts';
 export interface MailFolder {
   /** Resolves once the file is on disk under its name. */
   write(mail: Mail): Promise<void>;
+  /** Ends what is being written; its callers, and those who wait, hear that it is not known to be there. */
   close(): void;
 }
 
@@ -20,33 +21,31 @@ const IDLE_MS = 30_000;
 
 /** @param from the shop's address */
 export function openMailFolder(directory: string, from: string): MailFolder {
-  let threads: Piscina<MailBatch, readonly (string | null)[]> | null = null;
-
-  function started(): Piscina<MailBatch, readonly (string | null)[]> {
-    if (threads !== null) return threads;
-    threads = new Piscina({
-      filename: new URL('./mail-thread.js', import.meta.url).href,
-      minThreads: 0,
-      maxThreads: 1,
-      idleTimeout: IDLE_MS,
-      recordTiming: false,
-      // It needs nothing of the environment, and secrets are in it.
-      env: {},
-    });
-    // A thread that fails between two batches is replaced; unheard, the event would end the process.
-    threads.on('error', () => undefined);
-    return threads;
-  }
-
-  const send = grouped<Mail, string | null>(BATCH_MAX, (mails) => started().run({ directory, from, mails }));
+  const threads = new Piscina<MailBatch, readonly (string | null)[]>({
+    filename: new URL('./mail-thread.js', import.meta.url).href,
+    minThreads: 0,
+    maxThreads: 1,
+    idleTimeout: IDLE_MS,
+    recordTiming: false,
+    // It needs nothing of the environment, and secrets are in it.
+    env: {},
+  });
+  // A thread that fails between two batches is replaced; unheard, the event would end the process.
+  threads.on('error', () => undefined);
+  let closed = false;
+  const send = grouped<Mail, string | null>(BATCH_MAX, async (mails) => {
+    // The pool would start a thread anew for what waited while it was ended.
+    if (closed) throw new Error('the mail folder is closed');
+    return await threads.run({ directory, from, mails });
+  });
   return {
     async write(mail) {
       const error = await send(mail);
       if (error !== null) throw new Error(`a mail cannot be written: ${error}`);
     },
     close() {
-      threads?.destroy().catch(() => undefined);
-      threads = null;
+      closed = true;
+      threads.destroy().catch(() => undefined);
     },
   };
 }

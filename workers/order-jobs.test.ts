@@ -243,6 +243,23 @@ test('a name with line breaks adds no header to a mail', async () => {
   await assert.rejects(mailer.send({ ...mail, name: '../elsewhere' }), { retryable: false });
 });
 
+test('many mails at once are all there, and a mailer that is closed says so to who waited and writes no more', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'stampede-mails-'));
+  try {
+    const mailer = openMailer({ directory: folder });
+    const mail = (id: string) => orderMail({ id, placedAt: 0, quote }, contact);
+    const ids = Array.from({ length: 80 }, (_, index) => `ord_many_${index}`);
+    await Promise.all(ids.map((id) => mailer.send(mail(id))));
+    assert.deepEqual((await readdir(folder)).sort(), ids.map((id) => `${id}.eml`).sort());
+    const late = Promise.allSettled(ids.map((id) => mailer.send(mail(`${id}_late`))));
+    mailer.close();
+    for (const { status } of await late) assert.equal(status, 'rejected');
+    await assert.rejects(mailer.send(mail('ord_too_late')), /is closed/);
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+});
+
 test('money reads as its minor unit says', () => {
   assert.equal(moneyText(123_450, 'USD'), '1,234.50 USD');
   assert.equal(moneyText(5, 'USD'), '0.05 USD');
