@@ -31,7 +31,7 @@ export interface CaptureCall {
   readonly amount: number | null;
 }
 
-/** A row takes about 60 µs where it is alone. */
+/** As many calls as a shop has at work at once (`sandbox-client.ts`). */
 const GROUP_MAX = 64;
 
 export function atOnce(pool: pg.Pool): AtOnce {

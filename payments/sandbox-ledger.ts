@@ -57,7 +57,8 @@ export interface SandboxLedger {
   close(): Promise<void>;
 }
 
-interface Books {
+/** The two ways to write. */
+interface Writers {
   readonly pool: pg.Pool;
   readonly quick: AtOnce;
 }
@@ -120,10 +121,10 @@ export async function openSandboxLedger(adminUrl: string): Promise<SandboxLedger
 }
 
 function ledgerOn(pool: pg.Pool): SandboxLedger {
-  const books: Books = { pool, quick: atOnce(pool) };
+  const writers: Writers = { pool, quick: atOnce(pool) };
   return {
-    authorise: (input, card, key) => authorise(books, input, card, key),
-    act: (action, paymentId, amount, key) => act(books, action, paymentId, amount, key),
+    authorise: (input, card, key) => authorise(writers, input, card, key),
+    act: (action, paymentId, amount, key) => act(writers, action, paymentId, amount, key),
     async byId(id) {
       const { rows } = await pool.query<PaymentRow>(`SELECT ${columns} FROM payment WHERE id = $1`, [id]);
       return rows[0] === undefined ? null : shown(rows[0]);
@@ -140,7 +141,7 @@ function ledgerOn(pool: pg.Pool): SandboxLedger {
 }
 
 async function authorise(
-  { pool, quick }: Books,
+  { pool, quick }: Writers,
   input: AuthoriseInput,
   card: Card,
   key: string,
@@ -172,7 +173,7 @@ async function authorise(
 }
 
 async function act(
-  { pool, quick }: Books,
+  { pool, quick }: Writers,
   action: LedgerAction,
   paymentId: string,
   amount: number | null,

